@@ -159,9 +159,11 @@ class Dataset:
         """The same data under another split, read and cleaned at once.
 
         Args:
-            rule: ``leave-one-out``, ``time``, ``user-time``, ``few-shot``, ``last-basket``,
-                ``last-basket-item``, or ``all``, without held-out events (:mod:`p5rec.data.split`).
-            seed: seed of the order of events with equal times, and of the few-shot sample.
+            rule: ``leave-one-out``, ``time``, ``user-time``, ``random``, ``few-shot``,
+                ``last-basket``, ``last-basket-item``, or ``all``, without held-out events
+                (:mod:`p5rec.data.split`).
+            seed: seed of the order of events with equal times, of the random split and of the
+                few-shot sample.
             **settings: ``few_shot``, the training events per user under that rule; ``test_from``,
                 the start of the test split under ``time``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from .config import DataConfig
 from .describe import tied_share
 from .event_columns import BEHAVIOUR, check_further, context_summary, event_columns
 from .items import check_known
+from .profile import profile_events
 from .rawlog import TEXTS, RawLog, Source
 from .reduce import k_core, one_per_pair, repeats, time_order
 from .registry import SOURCES
@@ -246,6 +248,9 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
         few_shot=config.few_shot,
         test_from=_test_from(config),
     )
+    if config.profile:
+        profile = profile_events(interactions, split, config.profile.share, config.profile.most)
+        split = replace(split, profile=profile)
     catalog = Catalog(table.to_arrow(compat_level=pl.CompatLevel.oldest()))
     return Corpus(interactions, catalog, _users(user_ids, log.users), split), ties
 

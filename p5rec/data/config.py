@@ -184,6 +184,15 @@ class BehaviourConfig(Config):
     """
 
 
+class ProfileConfig(Config):
+    """The profile events: each user's first training events."""
+
+    share: float = Field(default=0.5, gt=0, lt=1)
+    """Share of the user's training events, rounded up."""
+    most: int = Field(default=30, ge=1)
+    """Most events of one user."""
+
+
 class KCoreConfig(Config):
     """Fewest events per user and per item."""
 
@@ -277,17 +286,32 @@ class DataConfig(Config):
     behaviours alone form baskets. null: where the log has that column or the split needs baskets.
     """
     split: Literal[
-        "leave-one-out", "time", "user-time", "few-shot", "last-basket", "last-basket-item", "all"
+        "leave-one-out",
+        "time",
+        "user-time",
+        "random",
+        "few-shot",
+        "last-basket",
+        "last-basket-item",
+        "all",
     ] = "leave-one-out"
-    """Rule of the train, validation and test split."""
+    """Rule of the train, validation and test split. ``random`` is easier than a split by time: use
+    it to compare with published tables.
+    """
     few_shot: int = Field(default=5, ge=1)
     """Training events per user, under the split ``few-shot``."""
     test_from: str | int | None = None
     """First time of the test events, under the split ``time``: ISO 8601, or as ``time_format``
     says. null: the time of the 90 % quantile of events.
     """
+    profile: ProfileConfig | None = None
+    """Training events from which texts about a user are made. They are no targets of click
+    training. null: no such events.
+    """
     seed: int = 0
-    """Seed of the data: order of equal times, row numbers, permuted texts, few-shot events."""
+    """Seed of the data: order of equal times, row numbers, permuted texts, random split, few-shot
+    events.
+    """
     synthetic: SyntheticConfig = SyntheticConfig()
     """Parameters of the synthetic data, for the source ``synthetic``."""
 

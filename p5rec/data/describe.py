@@ -64,6 +64,7 @@ def describe(corpus: Corpus, *, ordinal: bool = False) -> dict[str, Any]:
         "split": {
             "name": split.name,
             **{split_name: int(split.mask(split_name).sum()) for split_name in SPLITS},
+            **({} if split.profile is None else {"profile": int(split.profile.sum())}),
         },
         "cold_test_events": int((per_item[log.items[test]] == 0).sum()),
         "new_test_users": int((per_user[np.unique(log.users[test])] == 0).sum()),

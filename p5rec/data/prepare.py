@@ -37,6 +37,8 @@ from .users import user_file
 
 SUMMARY = "summary.json"
 COLUMNS = "columns.json"
+PROFILE = "profile"
+ARRAYS = ("user", "item", "time", "rating", "basket", "split", PROFILE, LABEL, BEHAVIOUR)
 
 
 def input_digests(config: DataConfig) -> dict[str, str]:
@@ -141,11 +143,7 @@ def load_corpus(path: Path) -> Corpus:
         )
     summary = read_json(path / SUMMARY)
     events, items, users = (_load(path / name) for name in ("events", "items", "users"))
-    views = {
-        name: _view(events, name)
-        for name in ("user", "item", "time", "rating", "basket", "split", LABEL, BEHAVIOUR)
-        if name in events.column_names
-    }
+    views = {name: _view(events, name) for name in ARRAYS if name in events.column_names}
     columns = read_json(path / COLUMNS)
     numbers = {name: _view(events, CONTEXT + name) for name in columns["context"]}
     interactions = Interactions(
@@ -165,7 +163,12 @@ def load_corpus(path: Path) -> Corpus:
         behaviours=_behaviours(views.get(BEHAVIOUR), columns["behaviours"]),
         dated=columns["dated"],
     )
-    split = Split(summary["split"]["name"], views["split"], summary["split"]["seed"])
+    split = Split(
+        summary["split"]["name"],
+        views["split"],
+        summary["split"]["seed"],
+        profile=views[PROFILE].view(bool) if PROFILE in views else None,
+    )
     return Corpus(interactions, Catalog(items), Users(users), split)
 
 
@@ -188,6 +191,8 @@ def _write(corpus: Corpus, summary: dict[str, Any], out: Path) -> None:
     if log.baskets is not None:
         columns["basket"] = log.baskets
     columns |= {**log.texts, "split": corpus.split.of_event}
+    if corpus.split.profile is not None:
+        columns[PROFILE] = corpus.split.profile.astype(np.int8)
     for name, column in log.context.items():
         columns[CONTEXT + name] = column.codes if isinstance(column, Categories) else column
     if log.labels is not None:

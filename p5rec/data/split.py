@@ -9,6 +9,9 @@ Rules, each over a user's events in time order:
 - ``time``: two cuts for all users, at the 80 % and 90 % quantiles of the event times. Events of one
   moment are on the same side. ``test_from`` sets the second cut; the first is then at the 8/9
   quantile of the earlier events.
+- ``random``: every event by a draw of its own: training with probability 0.8, validation and test
+  with probability 0.1. Later events help to predict earlier ones, so it is easier than a split by
+  time, and serves the comparison with published tables alone.
 - ``few-shot``: leave-one-out with ``k`` random training events per user; the other training events
   are ``UNUSED``, in no split.
 - ``last-basket``: the last basket is test, the one before is validation, the others are training. A
@@ -29,7 +32,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from p5rec.core.errors import UserError, did_you_mean
-from p5rec.core.rng import keyed
+from p5rec.core.rng import keyed, uniform
 from p5rec.core.types import (
     SPLITS,
     TEST,
@@ -45,7 +48,7 @@ from p5rec.core.types import (
 UNUSED = -1
 ALL = "all"  # the rule without held-out events
 OF_BASKETS = ("last-basket", "last-basket-item")  # rules that hold out baskets
-RULES = ("leave-one-out", "user-time", "time", "few-shot", *OF_BASKETS, ALL)
+RULES = ("leave-one-out", "user-time", "time", "random", "few-shot", *OF_BASKETS, ALL)
 
 
 def make_split(
@@ -61,7 +64,7 @@ def make_split(
     Args:
         interactions: E events.
         name: the rule; see the module docstring.
-        seed: the seed of the few-shot events.
+        seed: the seed of the random split and of the few-shot events.
         few_shot: training events per user, under ``few-shot``.
         test_from: the first test time, under ``time``; None uses the 90 % quantile.
 
@@ -87,6 +90,8 @@ def _splits_of_targets(
         return _by_time(interactions.times, test_from)
     if name == "user-time":
         return _by_user_time(interactions)
+    if name == "random":
+        return _random(interactions, seed)
     if name in ("leave-one-out", "few-shot"):
         splits = _leave_one_out(interactions)
         return _few(interactions, splits, few_shot, seed) if name == "few-shot" else splits
@@ -255,6 +260,11 @@ def _by_time(times: np.ndarray, test_from: int | None) -> np.ndarray:
     return np.where(times < first_valid, TRAIN, np.where(times < first_test, VALID, TEST)).astype(
         np.int8
     )
+
+
+def _random(interactions: Interactions, seed: int) -> np.ndarray:
+    draws = uniform(keyed(interactions.event_keys, seed, "random split"))
+    return np.where(draws < 0.8, TRAIN, np.where(draws < 0.9, VALID, TEST)).astype(np.int8)
 
 
 def _few(interactions: Interactions, splits: np.ndarray, k: int, seed: int) -> np.ndarray:

@@ -20,6 +20,8 @@ RULES = {
     "the last 10 % for test",
     "time": "the first 80 % of all events are for training, the next 10 % for validation, the last "
     "10 % for test, unless data.test_from sets the start of the test split",
+    "random": "80 % of the events are for training, 10 % for validation, 10 % for test, at random; "
+    "this is easier than a split by time, and meant for comparison with published tables",
     "few-shot": "leave-one-out, with a few sampled training events per user",
     "last-basket": "each user's last basket is for test, the one before it for validation, the "
     "rest for training; users with fewer than 3 baskets are in training only",

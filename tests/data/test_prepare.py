@@ -60,6 +60,17 @@ def test_texts_survive(tmp_path: Path) -> None:
     assert list(loaded) == ["review", "summary"]
 
 
+def test_profile_events_survive(tmp_path: Path) -> None:
+    data = DataConfig(source="synthetic", synthetic={"users": 30}, profile={"most": 3})
+    prepare(data, tmp_path)
+    built, loaded = build(data)[0].split.profile, load_corpus(tmp_path).split.profile
+    assert built is not None
+    assert loaded is not None
+    assert loaded.dtype == bool
+    assert loaded.sum() == 3 * 30
+    assert (built == loaded).all()
+
+
 def test_the_arrays_are_views_of_the_file(table: Path, tmp_path: Path) -> None:
     prepare(config(table), tmp_path / "out")
     log = load_corpus(tmp_path / "out").interactions

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from p5rec.core.errors import UserError
 from p5rec.core.features import Behaviours
 from p5rec.core.rng import id_keys
-from p5rec.core.types import Interactions
+from p5rec.core.types import Interactions, Split
+from p5rec.data.profile import profile_events
 from p5rec.data.split import (
     OF_BASKETS,
     RULES,
@@ -133,7 +134,7 @@ def test_histories_have_exactly_the_events_before_the_target(
         assert queries[b].tolist() == data.items[before].tolist()
 
 
-@given(data=logs, rule=st.sampled_from(RULES))
+@given(data=logs, rule=st.sampled_from([rule for rule in RULES if rule != "random"]))
 def test_splits_never_go_back_in_time(data: Interactions, rule: str) -> None:
     split = make_split(data, rule, few_shot=2)
     used = split.of_event != UNUSED
@@ -233,3 +234,34 @@ def test_only_target_events_are_targets_and_histories_have_behaviours(
         assert queries.tail(2).of_targets()[b].tolist() == [
             data.items[event] for event in own[-2:] if data.is_target[event]
         ]
+
+
+def test_a_random_split_draws_each_event_by_itself() -> None:
+    data = log(*([[*range(40)]] * 50))
+    split = make_split(data, "random", seed=1)
+    shares = np.bincount(split.of_event) / len(data)
+    assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.03)
+    some = np.flatnonzero(data.users < 20)
+    assert make_split(data.take(some), "random", seed=1).of_event.tolist() == (
+        split.of_event[some].tolist()
+    )
+    assert (make_split(data, "random", seed=2).of_event != split.of_event).any()
+
+
+@pytest.mark.parametrize(
+    ("share", "most", "wanted"), [(0.5, 30, [5, 3, 1]), (0.5, 4, [4, 3, 1]), (0.1, 9, [1, 1, 1])]
+)
+def test_profile_events_are_the_first_training_events(
+    share: float, most: int, wanted: list[int]
+) -> None:
+    data = log([*range(12)], [*range(7)], [1], [2])
+    of_event = np.zeros(21, dtype=np.int8)
+    of_event[[10, 11, 18, 20]] = [1, 2, 2, 2]
+    of_event[13] = UNUSED
+    split = Split("by hand", of_event)
+    profile = profile_events(data, split, share, most)
+    assert np.bincount(data.users[profile], minlength=4).tolist() == [*wanted, 0]
+    for user in range(4):
+        train = split.mask("train")[data.users == user]
+        assert (np.diff(profile[data.users == user][train].astype(int)) <= 0).all()
+    assert not profile[~split.mask("train")].any()
