@@ -27,7 +27,15 @@ from scipy.stats import binomtest
 
 from p5rec.core.artefacts import write_json
 from p5rec.core.rng import derive_rng
-from p5rec.metrics.intervals import LEVEL, Interval, Statistic, bootstrap, mean_of, paired
+from p5rec.metrics.intervals import (
+    LEVEL,
+    Interval,
+    Statistic,
+    bootstrap,
+    mean_of,
+    of_instances,
+    paired,
+)
 from p5rec.metrics.multiple_testing import holm
 
 REPETITIONS, BLOCK = 1000, 50  # test sets, and how many share their resamples
@@ -107,7 +115,7 @@ def rmse(methods: int) -> Callable[[Rng, int, int], list[Statistic]]:
 
 def root(sums: np.ndarray, ratings: np.ndarray) -> Statistic:
     """RMSE from each user's sum of squares and number of ratings, both ``(B, M)``."""
-    return lambda weights: np.sqrt((weights @ sums) / (weights @ ratings))
+    return of_instances(lambda weights: np.sqrt((weights @ sums) / (weights @ ratings)))
 
 
 SETTINGS = (
@@ -137,14 +145,18 @@ def coverage(setting: Setting, users: int, repetitions: int) -> dict[str, Any]:
             results += paired(method, *other, rows, seed=block)
         else:
             results += bootstrap(method, rows, seed=block)
-            plain += paired(method, zero, rows, seed=block)
+            plain += paired(method, ZERO, rows, seed=block)
     result = {"setting": setting.name, "users": users, **covered(results, setting.truth)}
     return {**result, "plain": covered(plain, setting.truth)["share"]} if plain else result
 
 
-def zero(weights: np.ndarray) -> np.ndarray:
-    """A method of value 0: differences to it are values, their intervals plain percentiles."""
+def zeros(weights: np.ndarray) -> np.ndarray:
+    """A value of 0 for each resample."""
     return np.zeros((len(weights), 1))
+
+
+# a method of value 0: differences to it are values, their intervals plain percentiles
+ZERO = of_instances(zeros)
 
 
 def covered(results: Sequence[Interval], truth: float) -> dict[str, float]:

@@ -105,10 +105,14 @@ class Interactions:
             "items": self.items[events],
             "ratings": None if self.ratings is None else self.ratings[events],
             "texts": {name: column.take(events) for name, column in self.texts.items()},
-            "context": {name: take_context(each, events) for name, each in self.context.items()},
+            "context": self.context_at(events),
             "labels": None if self.labels is None else self.labels[events],
             "behaviours": None if self.behaviours is None else self.behaviours.take(events),
         }
+
+    def context_at(self, events: np.ndarray) -> dict[str, Context]:
+        """The context columns of ``events``."""
+        return {name: take_context(each, events) for name, each in self.context.items()}
 
     def take(self, events: np.ndarray) -> Interactions:
         """The events with the ascending indices ``events``."""

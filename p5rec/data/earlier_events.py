@@ -18,7 +18,6 @@ from functools import cached_property
 
 import numpy as np
 
-from p5rec.core.features import take_context
 from p5rec.core.types import TRAIN, VALID, Histories, Interactions, Split, group_numbers, ranges
 
 from .split import histories_from
@@ -66,8 +65,8 @@ class EarlierEvents:
         """
         log = self.interactions
         rows, offsets = self.before(events, all_earlier=all_earlier, most=most)
-        context = {name: take_context(each, events) for name, each in log.context.items()}
-        return replace(histories_from(log, log.users[events], rows, offsets), context=context)
+        histories = histories_from(log, log.users[events], rows, offsets)
+        return replace(histories, context=log.context_at(events))
 
     @cached_property
     def _visible(self) -> tuple[np.ndarray, np.ndarray]:

@@ -44,8 +44,8 @@ def compare(
         raise ValueError(f"{ours.name} and {theirs.name} do not both have {metric}")
     at, there = list(ours.metrics).index(metric), list(theirs.metrics).index(metric)
     (difference,) = paired(
-        lambda weights: a.statistic(weights)[:, [at]],
-        lambda weights: b.statistic(weights)[:, [there]],
+        a.statistic.then(lambda values: values[:, [at]]),
+        b.statistic.then(lambda values: values[:, [there]]),
         a.users,
         seed=seed,
         resamples=resamples,

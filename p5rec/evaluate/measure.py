@@ -18,7 +18,8 @@ from p5rec.metrics import probability as stated
 from p5rec.metrics import ranking as listed
 from p5rec.metrics import rating as rated
 from p5rec.metrics import text as written
-from p5rec.metrics.intervals import Statistic, mean_of, ratio_of
+from p5rec.metrics.area import area
+from p5rec.metrics.intervals import Statistic, joined, mean_of, ratio_of
 from p5rec.metrics.slices import slices
 
 from .measured import Figures, Measured, Run, instances_of, measured
@@ -131,11 +132,13 @@ def rating(
     losses, other_metrics = _probability_losses(probabilities, ratings >= rated.LIKED)
     statistic = rated.statistic(clipped, ratings)
     if losses:
-        statistic = _concatenated(statistic, _means(losses))
+        statistic = joined(statistic, _means(losses))
     figures = Figures(
         {"prediction": clipped, "rating": ratings, **losses}, statistic, (*rated.NAMES, *losses),
         sliced=rated.NAMES[:2],  # slices may be too small for an AUC
-        within=lambda chosen: _first(rated.statistic(clipped[chosen], ratings[chosen]), 2),
+        within=lambda chosen: rated.statistic(clipped[chosen], ratings[chosen]).then(
+            lambda values: values[:, :2]
+        ),
         invalid_rate=_share(unparsed),
         other_metrics=other_metrics,
     )  # fmt: skip
@@ -167,7 +170,7 @@ def text(
     statistics = (written.bleu(texts, references), _means(values), ratio_of(grounded, named))
     run["instance_items"] = items
     figures = Figures(
-        values, _concatenated(*statistics), ("BLEU-4", *values, "groundedness"),
+        values, joined(*statistics), ("BLEU-4", *values, "groundedness"),
         invalid_rate=_share(np.array([not written_text.strip() for written_text in texts])),
         other_metrics={"distinct_sentences": written.distinct_sentences(texts)},
     )  # fmt: skip
@@ -208,8 +211,8 @@ def accuracy(
     statistic, names = _means(values), ["accuracy"]
     if probabilities is not None and labels is not None:
         losses, other_metrics = _probability_losses(probabilities, labels)
-        statistics = (statistic, _area(probabilities, labels), _means(losses))
-        statistic, names = _concatenated(*statistics), ["accuracy", "AUC", *losses]
+        statistic = joined(statistic, area(probabilities, labels), _means(losses))
+        names = ["accuracy", "AUC", *losses]
     figures = Figures(
         {**values, **losses}, statistic, names,
         sliced=["accuracy"],
@@ -223,7 +226,7 @@ def accuracy(
 def clicks(
     name: str, probabilities: np.ndarray, clicked: np.ndarray, users: np.ndarray, **run: Unpack[Run]
 ) -> Measured:
-    """AUC, log loss, Brier score and calibration error of predicted clicks.
+    """AUC, gAUC, log loss, Brier score and calibration error of predicted clicks.
 
     Args:
         name: the method.
@@ -233,11 +236,16 @@ def clicks(
         **run: see :class:`Run`; the default task is ``click``.
     """
     losses, other_metrics = _probability_losses(probabilities, clicked)
+
+    def within(chosen: np.ndarray) -> Statistic:
+        own = _means({name: loss[chosen] for name, loss in losses.items()})
+        return joined(area(probabilities[chosen], clicked[chosen]), own)
+
     figures = Figures(
         {"probability": probabilities, "label": clicked, **losses},
-        stated.statistic(probabilities, clicked), stated.NAMES,
-        sliced=tuple(losses),  # slices may be too small for an AUC
-        within=lambda chosen: _means({name: loss[chosen] for name, loss in losses.items()}),
+        stated.statistic(probabilities, clicked, users), stated.NAMES,
+        sliced=("AUC", *losses),
+        within=within,
         invalid_rate=0.0,
         other_metrics=other_metrics,
     )  # fmt: skip
@@ -256,18 +264,6 @@ def _probability_losses(
         return {}, {}
     inside = np.clip(probabilities, 0, 1)  # a sum of probabilities may exceed 1 by rounding
     return stated.losses(inside, labels), {"ECE": stated.calibration_error(inside, labels)}
-
-
-def _area(probabilities: np.ndarray, labels: np.ndarray) -> Statistic:
-    return lambda weights: rated.auc(probabilities, labels, weights)[:, None]
-
-
-def _concatenated(*statistics: Statistic) -> Statistic:
-    return lambda weights: np.concatenate([each(weights) for each in statistics], axis=1)
-
-
-def _first(statistic: Statistic, n: int) -> Statistic:
-    return lambda weights: statistic(weights)[:, :n]
 
 
 def _diversity(items: np.ndarray, catalog: Catalog) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
-from p5rec.metrics.intervals import Statistic, bootstrap
+from p5rec.metrics.intervals import Statistic, bootstrap, combined
 
 from .schema import Measure, Method, Slice, SplitName
 
@@ -46,7 +46,7 @@ class Measured:
         method: the entry.
         users: ``(B,)`` the user of each instance; one without a user has its own negative number.
         values: the value of each instance, name to ``(B,)``.
-        statistic: instance weights ``(R, B)`` to ``(R, M)``, the M metrics in the entry's order.
+        statistic: of the M metrics, in the entry's order.
         items: ``(B,)`` the item of each instance, -1 where it is unknown.
         slices: name to ``(B,)`` bool, the instances of each slice, or ``(B, T)`` bool, its targets.
         within: a slice to the statistic of the sliced metrics over its instances, counting its
@@ -70,7 +70,7 @@ class Figures:
 
     Attributes:
         values: the value of each instance, name to ``(B,)``.
-        statistic: instance weights ``(R, B)`` to ``(R, M)``.
+        statistic: of the M metrics.
         metrics: the names of the M metrics.
         invalid_rate, duplicate_rate: see :class:`p5rec.evaluate.schema.Method`.
         sliced: the metrics that are measured on slices.
@@ -138,13 +138,10 @@ def average(runs: Sequence[Measured], seed: int) -> Measured:
     first, methods = runs[0], [run.method for run in runs]
     if len(runs) == 1:
         return first
-
-    def statistic(weights: np.ndarray) -> np.ndarray:
-        return np.mean([run.statistic(weights) for run in runs], axis=0)
+    statistic = combined([run.statistic for run in runs], mean_values)
 
     def mean_within(chosen: np.ndarray) -> Statistic:
-        each = [run.within(chosen) for run in runs if run.within]
-        return lambda weights: np.mean([of(weights) for of in each], axis=0)
+        return combined([run.within(chosen) for run in runs if run.within], mean_values)
 
     within = mean_within if first.within else None
     values = {name: np.mean([run.values[name] for run in runs], axis=0) for name in first.values}
@@ -172,6 +169,12 @@ def average(runs: Sequence[Measured], seed: int) -> Measured:
     return Measured(
         method, first.users, values, statistic, first.items, first.slices, within, tuple(runs)
     )
+
+
+def mean_values(values: Sequence[np.ndarray]) -> np.ndarray:
+    """``(R, M)`` the mean of the values ``(R, M)`` of several runs."""
+    mean: np.ndarray = np.mean(values, axis=0)
+    return mean
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -23,17 +23,19 @@ from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus
 from p5rec.metrics import probability as stated
 from p5rec.metrics import rating as rated
-from p5rec.metrics.intervals import Statistic, mean_of
+from p5rec.metrics.intervals import Statistic, combined, mean_of
 
-from .measured import Measured
+from .measured import Measured, mean_values
 from .schema import Method
 
 FILE = "per_user.parquet"
-# columns → the metrics that are computed from them and are no mean over instances, and how
+# columns → the metrics that are computed from them and the users, as they are no mean over
+# instances; and the function of the two columns and the users ``(B,)``
 VALUE_COLUMNS: Mapping[
-    tuple[str, str], tuple[tuple[str, ...], Callable[[np.ndarray, np.ndarray], Statistic]]
+    tuple[str, str],
+    tuple[tuple[str, ...], Callable[[np.ndarray, np.ndarray, np.ndarray], Statistic]],
 ] = {
-    ("prediction", "rating"): (rated.NAMES, rated.statistic),
+    ("prediction", "rating"): (rated.NAMES, lambda own, ratings, _: rated.statistic(own, ratings)),
     ("probability", "label"): (stated.NAMES, stated.statistic),
 }
 KEYS = ("task", "split", "method", "run", "user", "item")
@@ -100,14 +102,14 @@ def measured_of(method: Method, instances: pl.DataFrame) -> tuple[Measured, pl.D
     if not values:
         return None
     runs = own.partition_by("run", maintain_order=True)
-    each = [_statistic(run, values) for run in runs]
     computed = (names for of, (names, _) in VALUE_COLUMNS.items() if {*of} <= {*values})
     names, keys = next(computed, values), runs[0].select("user", "item")
+    users = _units(keys["user"])
     measured = Measured(
         method.model_copy(update={"metrics": {name: method.metrics[name] for name in names}}),
-        _units(keys["user"]),
+        users,
         {name: runs[0][name].to_numpy() for name in values},
-        lambda weights: np.mean([of(weights) for of in each], axis=0),
+        combined([_statistic(run, values, users) for run in runs], mean_values),
         np.full(len(keys), -1),
     )
     return measured, keys
@@ -121,9 +123,9 @@ def _units(users: pl.Series) -> np.ndarray:
     return np.where(without, -1 - np.arange(len(users)), first[unit])
 
 
-def _statistic(run: pl.DataFrame, values: Sequence[str]) -> Statistic:
+def _statistic(run: pl.DataFrame, values: Sequence[str], users: np.ndarray) -> Statistic:
     for columns, (_, statistic) in VALUE_COLUMNS.items():
         if {*columns} <= {*values}:
             one, other = (run[name].to_numpy() for name in columns)
-            return statistic(one, other)
+            return statistic(one, other, users)
     return mean_of(run.select(values).to_numpy())

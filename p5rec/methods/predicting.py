@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from p5rec.data.train_events import permute_histories
 from p5rec.recommend.list_files import write_recommendations
 from p5rec.recommend.model_predictions import PROMPTED
 from p5rec.recommend.serving import ServingConfig
+from p5rec.tasks.registry import TASKS
 
 from .base import LISTS, Method
 from .queries import predict_queries, task_queries
@@ -29,10 +31,14 @@ def predict(
     A method with permuted histories is queried with permuted histories. Its targets are the
     original ones.
     """
-    seen = corpus
-    if method.permute_histories:
-        before = [name for name, number in SPLITS.items() if number < SPLITS[split_name]]
-        seen = permute_histories(corpus, before, serving.fit_seed)
+    before = [name for name, number in SPLITS.items() if number < SPLITS[split_name]]
+
+    def with_histories(splits: Sequence[str]) -> Corpus:
+        if not method.permute_histories:
+            return corpus
+        return permute_histories(corpus, splits, serving.fit_seed)
+
+    seen = with_histories(before)
     if hasattr(predictor, "predict_split"):
         predictor.predict_split(serving, seen, split_name, out)
         return
@@ -42,6 +48,6 @@ def predict(
         )
     for task, n in serving.prompts.items():
         queries = task_queries(method, corpus, task, split_name, n, serving.seed)
-        write_json(
-            out / f"{PROMPTED}{task}.json", predict_queries(predictor, queries, corpus, seen).dump()
-        )
+        own = with_histories([*before, split_name]) if TASKS.get(task).all_earlier else seen
+        predictions = predict_queries(predictor, queries, corpus, own)
+        write_json(out / f"{PROMPTED}{task}.json", predictions.dump())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,13 @@ def predict_queries(
 
     Args:
         corpus: the data of the test instances.
-        seen: the data of the histories: ``corpus``, or ``corpus`` with permuted histories.
+        seen: the data of the histories: ``corpus``, or ``corpus`` with permuted histories. The
+            context of a query is that of its own event.
     """
     query = QUERIES[TASKS.get(queries.task).capability]
-    histories = histories_before(unnamed_view(seen), queries.task, np.array(queries.events))
+    events = np.array(queries.events)
+    histories = histories_before(unnamed_view(seen), queries.task, events)
+    histories = replace(histories, context=corpus.interactions.context_at(events))
     started = time.perf_counter()
     values = query(predictor, unnamed_view(corpus), histories, queries)
     return queries.with_predictions(values, time.perf_counter() - started)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from p5rec.core.types import Corpus
-from p5rec.metrics.rating import auc
+from p5rec.metrics.area import auc
 from p5rec.tasks.click import CLICK
 from p5rec.tasks.queries import histories_before, sample_queries
 from p5rec.tasks.view import unnamed_view

@@ -1,8 +1,9 @@
 """Bootstrap confidence intervals over users, paired between methods.
 
-Every metric is a *statistic*: a function from instance weights ``(R, B)`` to ``(R, M)``, M values
-for each of R resamples. A resample draws users with replacement; the weight of a test instance is
-the number of times its user was drawn. The draws depend only on the seed and the set of users, so
+Every metric is a :class:`Statistic`: from the weights of B test instances in each of R resamples to
+``(R, M)``, M values for each resample. A resample draws users with replacement; the weight of a
+test instance is the number of times its user was drawn. So a statistic may sum the instances of
+each of U users once for all resamples. The draws depend only on the seed and the set of users, so
 two methods evaluated on the same users share their resamples.
 
 The interval of a difference is the percentile interval (Efron 1979). The interval of a value is the
@@ -13,7 +14,7 @@ plain interval covers the true value too rarely. ``scripts/bench_intervals.py`` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,55 @@ CELLS = 2**22  # weights in memory at a time: 32 MB
 GROUPS = 500  # groups of users in the jackknife
 ROUNDING = 1e-12  # smaller differences are rounding errors and count as 0
 
-Statistic = Callable[[np.ndarray], np.ndarray]
+Evaluate = Callable[[np.ndarray], np.ndarray]  # weights (R, U) → values (R, M)
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """M values of B test instances as a function of the weights of the instances.
+
+    Attributes:
+        of_units: the unit of each instance ``(B,)``, numbered from 0 → the function from the
+            weights of the units ``(R, U)`` to values ``(R, M)``. An instance has the weight of its
+            unit.
+    """
+
+    of_units: Callable[[np.ndarray], Evaluate]
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        """The values ``(R, M)`` under instance weights ``(R, B)``."""
+        return self.of_units(np.arange(weights.shape[1]))(weights)
+
+    def then(self, change: Callable[[np.ndarray], np.ndarray]) -> Statistic:
+        """The statistic with ``change`` applied to its values ``(R, M)``."""
+
+        def of_units(units: np.ndarray) -> Evaluate:
+            evaluate = self.of_units(units)
+            return lambda weights: change(evaluate(weights))
+
+        return Statistic(of_units)
+
+
+def of_instances(evaluate: Evaluate) -> Statistic:
+    """The statistic of a function from instance weights ``(R, B)`` to values ``(R, M)``."""
+    return Statistic(lambda units: lambda weights: evaluate(weights[:, units]))
+
+
+def combined(
+    statistics: Sequence[Statistic], combine: Callable[[Sequence[np.ndarray]], np.ndarray]
+) -> Statistic:
+    """One statistic whose values ``combine`` computes from those of several."""
+
+    def of_units(units: np.ndarray) -> Evaluate:
+        each = [statistic.of_units(units) for statistic in statistics]
+        return lambda weights: combine([evaluate(weights) for evaluate in each])
+
+    return Statistic(of_units)
+
+
+def joined(*statistics: Statistic) -> Statistic:
+    """The values of several statistics side by side."""
+    return combined(statistics, lambda values: np.concatenate(values, axis=1))
 
 
 @dataclass(frozen=True)
@@ -57,14 +106,21 @@ def ratio_of(numerator: np.ndarray, denominator: np.ndarray) -> Statistic:
     """The ratio of weighted sums of ``numerator`` ``(B,)`` or ``(B, M)`` and ``denominator``
     ``(B,)``."""
     above = (numerator if numerator.ndim == 2 else numerator[:, None]).astype(np.float64)
-    total = denominator.astype(np.float64)[:, None]
+    total = denominator.astype(np.float64)
 
-    def statistic(weights: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio: np.ndarray = (weights @ above) / (weights @ total)
-        return ratio
+    def of_units(units: np.ndarray) -> Evaluate:
+        count = int(units.max(initial=-1)) + 1
+        sums = np.stack([np.bincount(units, column, count) for column in above.T], axis=1)
+        totals = np.bincount(units, total, count)[:, None]
 
-    return statistic
+        def evaluate(weights: np.ndarray) -> np.ndarray:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                ratio: np.ndarray = (weights @ sums) / (weights @ totals)
+            return ratio
+
+        return evaluate
+
+    return Statistic(of_units)
 
 
 def mean_of(values: np.ndarray) -> Statistic:
@@ -76,7 +132,7 @@ def bootstrap(statistic: Statistic, users: np.ndarray, *, seed: int) -> list[Int
     """The M values of a statistic with their expanded percentile intervals.
 
     Args:
-        statistic: maps instance weights ``(R, B)`` to values ``(R, M)``.
+        statistic: of M values.
         users: ``(B,)`` the user of each instance; instances of one user are resampled together.
         seed: the run's seed.
 
@@ -87,8 +143,9 @@ def bootstrap(statistic: Statistic, users: np.ndarray, *, seed: int) -> list[Int
     if not len(users):
         return [Interval(np.nan, np.nan, np.nan)] * len(values)
     units = np.unique(users, return_inverse=True)[1]
-    spread = _over(statistic, _resamples(units, RESAMPLES, seed))
-    beyond = ndtr(-stdtrit(_freedom(_over(statistic, _left_out(units))), (1 + LEVEL) / 2))
+    evaluate = statistic.of_units(units)
+    spread = _over(evaluate, _resamples(units, RESAMPLES, seed))
+    beyond = ndtr(-stdtrit(_freedom(_over(evaluate, _left_out(units))), (1 + LEVEL) / 2))
     return [
         Interval(value, *_bounds(resampled, tail))
         for value, resampled, tail in zip(values, spread.T, beyond.tolist(), strict=True)
@@ -101,27 +158,28 @@ def paired(
     """The M differences ``a - b`` of two methods on the same test instances and resamples.
 
     Args:
-        a, b: map instance weights ``(R, B)`` to values ``(R, M)``.
+        a, b: of M values each.
         users: ``(B,)`` the user of each instance; instances of one user are resampled together.
         seed: the run's seed.
         resamples: the number of resamples; the smallest possible p-value is
             ``2 / (resamples + 1)``.
     """
-
-    def difference(weights: np.ndarray) -> np.ndarray:
-        gap = a(weights) - b(weights)
-        gap[np.abs(gap) < ROUNDING] = 0
-        return gap
-
+    difference = combined([a, b], _gap)
     values = _measured(difference, users)
     if not len(users):
         return [Difference(np.nan, np.nan, np.nan, np.nan)] * len(values)
     units = np.unique(users, return_inverse=True)[1]
-    spread = _over(difference, _resamples(units, resamples, seed))
+    spread = _over(difference.of_units(units), _resamples(units, resamples, seed))
     return [
         Difference(value, *_bounds(resampled, (1 - LEVEL) / 2), _p_value(resampled))
         for value, resampled in zip(values, spread.T, strict=True)
     ]
+
+
+def _gap(values: Sequence[np.ndarray]) -> np.ndarray:
+    gap: np.ndarray = values[0] - values[1]
+    gap[np.abs(gap) < ROUNDING] = 0
+    return gap
 
 
 def _measured(statistic: Statistic, users: np.ndarray) -> list[float]:
@@ -129,22 +187,28 @@ def _measured(statistic: Statistic, users: np.ndarray) -> list[float]:
     return values
 
 
-def _over(statistic: Statistic, weights: Iterator[np.ndarray]) -> np.ndarray:
-    return np.concatenate([statistic(rows) for rows in weights])
+def _over(evaluate: Evaluate, weights: Iterator[np.ndarray]) -> np.ndarray:
+    return np.concatenate([evaluate(rows) for rows in weights])
 
 
 def _resamples(units: np.ndarray, n: int, seed: int) -> Iterator[np.ndarray]:
-    """Weights ``(R, B)`` of ``n`` resamples, in blocks; ``units`` numbers the users from 0."""
+    """Weights ``(R, U)`` of ``n`` resamples, in blocks.
+
+    Args:
+        units: ``(B,)`` the user of each instance, numbered from 0.
+        n: the number of resamples.
+        seed: of the draws.
+    """
     users = int(units.max()) + 1
     rng, even = derive_rng(seed, "bootstrap"), np.full(users, 1 / users)
     step = max(1, CELLS // len(units))
     for done in range(0, n, step):
-        yield rng.multinomial(users, even, min(step, n - done))[:, units].astype(np.float64)
+        yield rng.multinomial(users, even, min(step, n - done)).astype(np.float64)
 
 
 def _left_out(units: np.ndarray) -> Iterator[np.ndarray]:
-    """Jackknife weights ``(R, B)``: each leaves out one user, or one group of many users."""
-    group = units % GROUPS
+    """Jackknife weights ``(R, U)``: each leaves out one user, or one group of many users."""
+    group = np.arange(int(units.max()) + 1) % GROUPS
     step = max(1, CELLS // len(units))
     for first in range(0, int(group.max()) + 1, step):
         numbers = np.arange(first, min(first + step, int(group.max()) + 1))

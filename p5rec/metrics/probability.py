@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .intervals import Statistic, mean_of
-from .rating import auc
+from .area import area, auc, mean_area
+from .intervals import Statistic, joined, mean_of
 
-NAMES = ("AUC", "log loss", "Brier")
-BINS = 10
+NAMES = ("AUC", "gAUC", "log loss", "Brier")
+BINS = 15  # of the calibration error
 SMALLEST = float(np.finfo(np.float64).eps)  # distance to which probabilities of 0 and 1 are clipped
 
 
@@ -19,8 +19,8 @@ def losses(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarra
     largest value is 36. ``Brier`` is ``(p - y)^2`` (Brier 1950).
 
     Args:
-        chances: ``(B,)`` predicted probabilities, 0 to 1.
-        happened: ``(B,)`` bool.
+        probabilities: ``(B,)`` predicted probabilities, 0 to 1.
+        labels: ``(B,)`` bool.
 
     Returns:
         ``log loss`` and ``Brier``, ``(B,)`` each.
@@ -39,16 +39,16 @@ def losses(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarra
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> float:
     """Expected calibration error: the mean gap between predicted and observed frequencies.
 
-    The probabilities are grouped into ``bins`` of equal width, the m-th from above
-    ``(m - 1) / bins`` up to ``m / bins``. The error is the mean over instances of
-    ``|mean probability - share of positives|`` of their bin (Naeini et al. 2015; Guo et al. 2017).
-    A constant prediction of the base rate is perfectly calibrated, so read the error together with
-    the losses. Sampling noise makes it positive, and resampling more so; hence it has no bootstrap
-    interval.
+    The probabilities are grouped into ``bins`` of equal mass: the m-th ends at the m-th of their
+    quantiles, and equal probabilities share a bin. The error is the mean over instances of
+    ``|mean probability - share of positives|`` of their bin (Naeini et al. 2015; Nixon et al.
+    2019). A constant prediction of the base rate is perfectly calibrated, so read the error
+    together with the losses. Sampling noise makes it positive, and resampling more so; hence it has
+    no bootstrap interval.
 
     Args:
-        chances: ``(B,)`` predicted probabilities, 0 to 1.
-        happened: ``(B,)`` bool.
+        probabilities: ``(B,)`` predicted probabilities, 0 to 1.
+        labels: ``(B,)`` bool.
 
     Returns:
         0 to 1; NaN without instances.
@@ -59,32 +59,29 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
     probabilities, labels = _checked(probabilities, labels)
     if not len(probabilities):
         return float("nan")
-    own = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probabilities)
+    inner = np.arange(1, bins) / bins
+    own = np.searchsorted(np.quantile(probabilities, inner, method="inverted_cdf"), probabilities)
     gaps = np.bincount(own, weights=probabilities - labels, minlength=bins)
     return float(np.abs(gaps).sum() / len(probabilities))
 
 
-def statistic(probabilities: np.ndarray, labels: np.ndarray) -> Statistic:
-    """AUC, log loss and Brier score (see :data:`NAMES`) for the bootstrap.
+def statistic(probabilities: np.ndarray, labels: np.ndarray, users: np.ndarray) -> Statistic:
+    """AUC, gAUC, log loss and Brier score (see :data:`NAMES`) for the bootstrap.
 
     Args:
-        chances: ``(B,)`` predicted probabilities, 0 to 1.
-        happened: ``(B,)`` bool.
+        probabilities: ``(B,)`` predicted probabilities, 0 to 1.
+        labels: ``(B,)`` bool.
+        users: ``(B,)`` the user of each instance.
 
     Returns:
-        A function from instance weights ``(R, B)`` to ``(R, 3)``.
+        The statistic of the four.
 
     Raises:
         ValueError: the shapes differ, or a probability lies outside 0 to 1.
     """
     probabilities, labels = _checked(probabilities, labels)
-    mean = mean_of(np.stack(list(losses(probabilities, labels).values()), axis=1))
-
-    def measure(weights: np.ndarray) -> np.ndarray:
-        area = auc(probabilities, labels, weights)[:, None]
-        return np.concatenate([area, mean(weights)], axis=1)
-
-    return measure
+    means = mean_of(np.stack(list(losses(probabilities, labels).values()), axis=1))
+    return joined(area(probabilities, labels), mean_area(probabilities, labels, users), means)
 
 
 def summary(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -93,14 +90,14 @@ def summary(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         name: float(value.mean()) if value.size else float("nan")
         for name, value in losses(probabilities, labels).items()
     }
-    area = float(auc(probabilities, labels.astype(bool))[0])
-    return {**means, "ECE": calibration_error(probabilities, labels), "AUC": area}
+    error = calibration_error(probabilities, labels)
+    return {**means, "ECE": error, "AUC": float(auc(probabilities, labels.astype(bool))[0])}
 
 
 def _checked(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if probabilities.ndim != 1 or probabilities.shape != labels.shape:
         raise ValueError(
-            f"chances {probabilities.shape} and what happened {labels.shape} do not fit"
+            f"probabilities {probabilities.shape} and labels {labels.shape} do not fit"
         )
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise ValueError("expected probabilities between 0 and 1")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .intervals import Statistic, mean_of
+from .area import area
+from .intervals import Statistic, joined, mean_of
 
 NAMES = ("RMSE", "MAE", "AUC")
 LIKED = 4.0  # lowest rating of a liked item
@@ -28,37 +29,6 @@ def errors(predictions: np.ndarray, ratings: np.ndarray) -> dict[str, np.ndarray
     return {"squared": off**2, "absolute": np.abs(off)}
 
 
-def auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Area under the ROC curve: the probability that a positive instance scores above a negative
-    one; ties count one half.
-
-    The Mann-Whitney statistic over the number of pairs (Hanley and McNeil 1982).
-
-    Args:
-        scores: ``(B,)``.
-        positive: ``(B,)`` bool.
-        weights: ``(R, B)`` instance weights, one area for each of R; None counts each instance
-            once.
-
-    Returns:
-        ``(R,)``, NaN if a class is empty.
-    """
-    weights = np.ones((1, len(scores))) if weights is None else weights
-    if not len(scores):
-        return np.full(len(weights), np.nan)
-    order = np.argsort(scores, kind="stable")
-    ordered = scores[order]
-    groups = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    weights, positive = weights[:, order], positive[order]
-    yes = np.add.reduceat(weights * positive, groups, axis=1)
-    no = np.add.reduceat(weights * ~positive, groups, axis=1)
-    lower = np.cumsum(no, axis=1) - no
-    pairs = yes.sum(axis=1) * no.sum(axis=1)
-    won = (yes * (lower + no / 2)).sum(axis=1)
-    area: np.ndarray = np.divide(won, pairs, out=np.full(len(won), np.nan), where=pairs > 0)
-    return area
-
-
 def statistic(predictions: np.ndarray, ratings: np.ndarray, liked: float = LIKED) -> Statistic:
     """RMSE, MAE and AUC of "at least ``liked``" (see :data:`NAMES`) for the bootstrap.
 
@@ -68,16 +38,11 @@ def statistic(predictions: np.ndarray, ratings: np.ndarray, liked: float = LIKED
         liked: the lowest rating of the AUC's positive class, in rating points.
 
     Returns:
-        A function from instance weights ``(R, B)`` to ``(R, 3)``.
+        The statistic of the three.
     """
-    mean = mean_of(np.stack(list(errors(predictions, ratings).values()), axis=1))
-
-    def measure(weights: np.ndarray) -> np.ndarray:
-        squared, absolute = mean(weights).T
-        area = auc(predictions, ratings >= liked, weights)
-        return np.stack([np.sqrt(squared), absolute, area], axis=1)
-
-    return measure
+    means = mean_of(np.stack(list(errors(predictions, ratings).values()), axis=1))
+    roots = means.then(lambda values: np.stack([np.sqrt(values[:, 0]), values[:, 1]], axis=1))
+    return joined(roots, area(predictions, ratings >= liked))
 
 
 def summary(predictions: np.ndarray, ratings: np.ndarray, liked: float = LIKED) -> dict[str, float]:

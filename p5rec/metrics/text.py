@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .intervals import Statistic
+from .intervals import Statistic, of_instances
 
 ROUGE = {"ROUGE-1": "rouge1", "ROUGE-2": "rouge2", "ROUGE-L": "rougeL"}
 WORD = re.compile(r"\w+")
@@ -29,8 +29,8 @@ def bleu(texts: Sequence[str], references: Sequence[str]) -> Statistic:
         references: B reference texts.
 
     Returns:
-        A function from instance weights ``(R, B)`` to ``(R, 1)``. It sums n-gram counts over the
-        texts of a resample, so the result is a corpus BLEU and not a mean of sentence scores.
+        The statistic of one value. It sums n-gram counts over the texts of a resample, so the
+        result is a corpus BLEU and not a mean of sentence scores.
     """
     from sacrebleu.metrics import BLEU
 
@@ -46,7 +46,7 @@ def bleu(texts: Sequence[str], references: Sequence[str]) -> Statistic:
         ]
         return np.array(scores)[:, None] / 100
 
-    return measure
+    return of_instances(measure)
 
 
 def rouge(texts: Sequence[str], references: Sequence[str]) -> dict[str, np.ndarray]:

@@ -62,15 +62,17 @@ def test_clicks_are_measured_by_their_probabilities(corpus: Corpus, tmp_path: Pa
     found = measure.clicks("m", PROBABILITIES, LABELS, users, **run)
     entry = found.method
     assert {m: entry.metrics[m].value for m in wanted()} == pytest.approx(wanted())
-    assert entry.metrics.keys() == wanted().keys()
+    areas = [roc_auc_score(LABELS[users == u], PROBABILITIES[users == u]) for u in range(4)]
+    assert entry.metrics["gAUC"].value == pytest.approx(np.mean(areas))
     assert (entry.task, entry.invalid_rate) == ("click", 0)
     assert "ECE" in entry.other_metrics
-    assert main_metrics("click", entry.metrics) == ("AUC", "log loss", "Brier")
+    assert main_metrics("click", entry.metrics) == ("AUC", "gAUC", "log loss")
     few = entry.slices["few"].metrics
+    assert few["AUC"].value == pytest.approx(roc_auc_score(LABELS[:40], PROBABILITIES[:40]))
     assert few["Brier"].value == pytest.approx(np.mean((PROBABILITIES - LABELS)[:40] ** 2))
 
     write_per_user([found], corpus, tmp_path)
     again, _ = measured_of(entry, read_per_user(tmp_path))
-    assert list(again.method.metrics) == ["AUC", "log loss", "Brier"]
-    weights = np.random.default_rng(1).integers(0, 3, (5, 300)).astype(float)
+    assert list(again.method.metrics) == ["AUC", "gAUC", "log loss", "Brier"]
+    weights = np.random.default_rng(1).integers(0, 3, (5, 4)).astype(float)[:, users]
     np.testing.assert_allclose(again.statistic(weights), found.statistic(weights))

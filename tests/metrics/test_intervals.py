@@ -92,7 +92,8 @@ def test_rounding_errors_are_no_difference():
         return mean_of(values[::-1])(weights[:, ::-1])
 
     assert (mean_of(values)(np.eye(100) + 1) != backwards(np.eye(100) + 1)).any()
-    assert intervals.paired(mean_of(values), backwards, users, seed=0) == [Difference(0, 0, 0, p=1)]
+    other = intervals.of_instances(backwards)
+    assert intervals.paired(mean_of(values), other, users, seed=0) == [Difference(0, 0, 0, p=1)]
 
 
 def test_intervals_of_few_hits_are_wider_than_the_percentiles():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p5rec.metrics import rating
+from p5rec.metrics import area, rating
 from p5rec.metrics.intervals import bootstrap
 
 
@@ -24,15 +24,15 @@ def test_auc_is_the_share_of_pairs_won(rows):
     scores, positive = (np.array(column) for column in zip(*rows, strict=True))
     gaps = scores[positive][:, None] - scores[~positive][None, :]
     expected = ((gaps > 0) + 0.5 * (gaps == 0)).mean() if gaps.size else np.nan
-    assert rating.auc(scores, positive)[0] == pytest.approx(expected, nan_ok=True)
+    assert area.auc(scores, positive)[0] == pytest.approx(expected, nan_ok=True)
 
 
 @given(labelled, st.data())
 def test_weighted_auc_equals_that_of_repeated_instances(rows, data):
     weights = data.draw(st.lists(st.integers(0, 3), min_size=len(rows), max_size=len(rows)))
     scores, positive = (np.array(column) for column in zip(*rows, strict=True))
-    weighted = rating.auc(scores, positive, np.array([weights], dtype=float))[0]
-    repeated = rating.auc(np.repeat(scores, weights), np.repeat(positive, weights))[0]
+    weighted = area.auc(scores, positive, np.array([weights], dtype=float))[0]
+    repeated = area.auc(np.repeat(scores, weights), np.repeat(positive, weights))[0]
     assert weighted == pytest.approx(repeated, nan_ok=True)
 
 

@@ -11,10 +11,9 @@ import sacrebleu
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
-from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss, ndcg_score, roc_auc_score
 
-from p5rec.metrics import beyond, probability, ranking, rating, text
+from p5rec.metrics import area, beyond, probability, ranking, rating, text
 
 EXACT = {"rtol": 0, "atol": 1e-9, "equal_nan": True}
 
@@ -85,11 +84,55 @@ def test_probability_metrics(rows):
         assert np.isnan(result["AUC"])
     else:
         np.testing.assert_allclose(result["AUC"], roc_auc_score(labels, predictions), **EXACT)
-    true, mean = calibration_curve(labels, predictions, n_bins=10, pos_label=True)
-    own = np.searchsorted(np.linspace(0, 1, 11)[1:-1], predictions)
-    sizes = np.bincount(own, minlength=10)
-    error = (np.abs(true - mean) * sizes[sizes > 0]).sum() / len(predictions)
+    ordered, bins, gaps = np.sort(predictions), np.arange(1, 15) / 15, {}
+    ends = [ordered[int(np.ceil(share * len(ordered) - 1e-9)) - 1] for share in bins]
+    for prediction, label in zip(predictions, labels, strict=True):
+        own = sum(prediction > end for end in ends)
+        gaps[own] = gaps.get(own, 0) + prediction - label
+    error = sum(abs(gap) for gap in gaps.values()) / len(predictions)
     np.testing.assert_allclose(result["ECE"], error, **EXACT)
+
+
+def test_calibration_error_uses_bins_of_equal_mass():
+    labels = np.arange(300) % 2
+    assert probability.calibration_error(np.full(300, 0.5), labels) == 0
+    predictions, wrong = np.repeat(np.arange(1, 16) / 16, 20), np.tile([0, 1], 150)
+    expected = np.abs(np.arange(1, 16) / 16 - 0.5).mean()
+    assert probability.calibration_error(predictions, wrong) == pytest.approx(expected)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.booleans()), min_size=1))
+def test_mean_area_over_users(rows):
+    users, scores, positive = (np.array(column) for column in zip(*rows, strict=True))
+    areas, counts = [], []
+    for user in set(users.tolist()):
+        own = users == user
+        if len(set(positive[own].tolist())) == 2:
+            areas.append(roc_auc_score(positive[own], scores[own]))
+            counts.append(own.sum())
+    expected = np.average(areas, weights=counts) if areas else np.nan
+    result = area.mean_area(scores, positive, users)(np.ones((1, len(users))))[0, 0]
+    np.testing.assert_allclose(result, expected, **EXACT)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 90), st.booleans(), st.integers(0, 4)), min_size=1, max_size=150
+    ),
+    st.integers(0, 9),
+)
+def test_the_area_of_weighted_users_is_that_of_repeated_instances(rows, seed):
+    scores, positive, users = (np.array(column) for column in zip(*rows, strict=True))
+    weights = np.random.default_rng(seed).integers(0, 4, (3, 5)).astype(float)
+    areas = area.area(scores, positive).of_units(users)(weights[:, : users.max() + 1])[:, 0]
+    for result, own in zip(areas, weights.astype(int), strict=True):
+        times = own[users]
+        labels = np.repeat(positive, times)
+        if len(set(labels.tolist())) < 2:
+            assert np.isnan(result)
+        else:
+            expected = roc_auc_score(labels, np.repeat(scores, times))
+            np.testing.assert_allclose(result, expected, **EXACT)
 
 
 def test_invalid_probabilities_are_refused():
