@@ -7,7 +7,7 @@ of no task. A new task needs one file and one line in :mod:`.registry`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,12 @@ from .view import CorpusView
 
 Rows = Callable[[CorpusView, str], np.ndarray]
 Build = Callable[[CorpusView, int, np.random.Generator, Limits], Record]
-Further = Callable[[CorpusView, int, np.random.Generator, Limits], Record | None]
+Query = Callable[[CorpusView, np.ndarray, int], Predictions]
+
+
+def no_record(view: CorpusView, row: int, rng: np.random.Generator, limits: Limits) -> Record:
+    """The ``build`` of a task that has no prompts and makes its queries without records."""
+    raise ValueError("expected a task with records, got one that makes its queries without them")
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,13 @@ class Task:
         metrics: main metrics in a report; tables are sorted by the first.
         rows: ``(view, split_name) → (R,)`` the event rows (item rows if ``of_items``) of a split.
         build: builds the record of one row.
+        query: ``(view, rows (R,), seed) → `` the queries about the rows at once, where they need no
+            records; None makes one query from the record of each row.
         source_fields, target_fields: fields that the source and the target of a template may use.
             A task without source fields has no prompts. The first target field is the target.
         references: kinds of baseline methods that are evaluated on the same queries.
         needs: groups of data; the corpus must have at least one entry of each group.
         of_items: the rows are items, not events.
-        further: builds the record of a second query about the same row, or returns None. Only
-            fitted methods are evaluated on it.
         all_earlier: the history of a held-out event has every event of an earlier moment, as in
             production; otherwise it has events of earlier splits alone.
     """
@@ -53,13 +58,13 @@ class Task:
     capability: str
     metrics: tuple[str, ...]
     rows: Rows
-    build: Build
+    build: Build = no_record
+    query: Query | None = None
     source_fields: tuple[str, ...] = ()
     target_fields: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     needs: tuple[tuple[str, ...], ...] = ()
     of_items: bool = False
-    further: Further | None = None
     all_earlier: bool = False
 
     @property
@@ -93,9 +98,12 @@ class Task:
         """The seed of the query about a held-out row; it is the same for every method."""
         return derive_seed(seed, "evaluate", self.name, int(self.keys(view)[row]))
 
-    def records(self, view: CorpusView, row: int, seed: int, limits: Limits) -> Iterator[Record]:
-        """The records of all queries about a held-out row, seeded by ``seed`` and the row's key."""
-        rng = np.random.default_rng(self.seed(view, row, seed))
-        yield self.build(view, row, rng, limits)
-        if self.further is not None and (other := self.further(view, row, rng, limits)):
-            yield other
+    def queries(self, view: CorpusView, rows: np.ndarray, seed: int, limits: Limits) -> Predictions:
+        """The queries about held-out ``rows (R,)``, each seeded by ``seed`` and the row's key."""
+        if self.query is not None:
+            return self.query(view, rows, seed)
+        records = [
+            self.build(view, row, np.random.default_rng(self.seed(view, row, seed)), limits)
+            for row in rows.tolist()
+        ]
+        return self.predictions.of(self.name, self.target_fields[0], records, limits)

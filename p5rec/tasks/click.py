@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from .base import Task
-from .fields import NO, YES, Record
+from .fields import NO, YES
 from .predictions import Clicks
-from .record_builder import Limits
 from .sequential import next_rows
 from .view import CorpusView
 
@@ -23,21 +22,37 @@ def _click_rows(view: CorpusView, split_name: str) -> np.ndarray:
     return np.flatnonzero(view.targets(split_name) & view.labelled)
 
 
-def _event_record(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
-    log, labelled = view.corpus.interactions, view.labelled is not None
-    verdict = NO if labelled and log.labels is not None and log.labels[event] == 0 else YES
-    user, item = int(log.users[event]), int(log.items[event])
-    return Record("click", {"verdict": verdict}, user, item, event, labelled=labelled)
+def _click_queries(view: CorpusView, events: np.ndarray, seed: int) -> Clicks:
+    log = view.corpus.interactions
+    items, clicked = log.items[events], np.ones(len(events), dtype=bool)
+    if view.labelled is None:
+        events, items, clicked = _with_negatives(view, events, seed)
+    elif log.labels is not None:
+        clicked = log.labels[events] == 1
+    return Clicks(
+        task="click",
+        family="click",
+        users=log.users[events].tolist(),
+        items=items.tolist(),
+        events=events.tolist(),
+        expected=np.where(clicked, YES, NO).tolist(),
+        clicked=clicked.tolist(),
+        negatives="sampled" if view.labelled is None else "labelled",
+    )
 
 
-def _negative_record(
-    view: CorpusView, event: int, rng: np.random.Generator, limits: Limits
-) -> Record | None:
-    if view.labelled is not None:
-        return None
-    user = int(view.corpus.interactions.users[event])
-    negatives = view.sample_negatives(event, 1, rng)  # empty if the user has met every item
-    return Record("click", {"verdict": NO}, user, negatives[0], event) if negatives else None
+def _with_negatives(
+    view: CorpusView, events: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Events, items and labels ``(B,)`` of ``events`` and their sampled negatives."""
+    rows: list[tuple[int, int, bool]] = []
+    for event in events.tolist():
+        rows.append((event, int(view.corpus.interactions.items[event]), True))
+        rng = np.random.default_rng(CLICK.seed(view, event, seed))
+        negatives = view.sample_negatives(event, 1, rng)  # empty if the user has met every item
+        rows += [(event, item, False) for item in negatives]
+    table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+    return table[:, 0], table[:, 1], table[:, 2].astype(bool)
 
 
 CLICK = Task(
@@ -48,7 +63,6 @@ CLICK = Task(
     references=("item-click-rate",),
     target_fields=("verdict",),
     rows=_click_rows,
-    build=_event_record,
-    further=_negative_record,
+    query=_click_queries,
     all_earlier=True,
 )

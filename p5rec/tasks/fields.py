@@ -111,7 +111,6 @@ class Record:
         rating: the target of a rating task, else None.
         mentions: row numbers of all items in the field values, the target included.
         candidates: row numbers of the candidate items, in the order of the prompt.
-        labelled: the data label this event as positive or negative.
     """
 
     task: str
@@ -122,4 +121,3 @@ class Record:
     rating: float | None = None
     mentions: frozenset[int] = frozenset()
     candidates: tuple[int, ...] = ()
-    labelled: bool = False

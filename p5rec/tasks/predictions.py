@@ -248,11 +248,8 @@ class Clicks(Predictions):
         cls, records: Sequence[Record], target: str, limits: Limits
     ) -> dict[str, Any]:
         """See :class:`Predictions`."""
-        labelled = any(record.labelled for record in records)
-        return {
-            "clicked": [record.values[target] == YES for record in records],
-            "negatives": "labelled" if labelled else "sampled",
-        }
+        clicked = [record.values[target] == YES for record in records]
+        return {"clicked": clicked, "negatives": "labelled"}
 
     def prediction_values(self, values: np.ndarray) -> dict[str, Any]:
         """See :class:`Predictions`; ``(B,)`` probabilities."""

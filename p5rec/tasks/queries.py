@@ -53,8 +53,7 @@ def sample_queries(
     rows = spec.rows(view, split_name)
     if n is not None:
         rows = sample_rows(rows, spec.keys(view)[rows], n, seed)
-    records = [r for row in rows.tolist() for r in spec.records(view, row, seed, limits)]
-    queries: Predictions = spec.predictions.of(task, spec.target_fields[0], records, limits)
+    queries: Predictions = spec.queries(view, rows, seed, limits)
     return queries
 
 
