@@ -151,11 +151,12 @@ def outputs(cfg: Any, prepared: Prepared, names: Sequence[str]) -> Outputs:
     serving = serving_of(cfg, fitted)
     predictions = {
         split_name: {
-            name: [predict_fitted(run, serving[name], prepared, split_name) for run in runs]
+            name: [predict_fitted(run, own, prepared, split_name) for run in runs]
             for name, runs in fitted.items()
-            if LISTS in runs[0].method.capabilities or serving[name].about(split_name).prompts
+            if (own := cfg.evaluate.serving_on(split_name, name, serving[name])) is not None
+            and (LISTS in runs[0].method.capabilities or own.prompts)
         }
-        for split_name in cfg.evaluate.splits
+        for split_name in cfg.evaluate.every_split
     }
     prompted = {
         split_name: [each for runs in by_method.values() for each in read_prompted(runs[0].path)]

@@ -145,7 +145,7 @@ def evaluate(
     data: Dataset,
     on: SplitName = "test",
     *,
-    prompts: Mapping[str, int] | None = None,
+    prompts: Mapping[str, int | str] | None = None,
     allow_seen: bool = False,
     other_items: bool = False,
     compare: Pairs = (),
@@ -161,7 +161,7 @@ def evaluate(
             without a list count as misses.
         data: the data set, with a split.
         on: ``test``, or ``valid`` for the selection of methods.
-        prompts: task → number of held-out queries for each model with that task
+        prompts: task → number of held-out queries for each model with that task, or ``all``
             (``{"rating": 500}``); None: the settings saved with a loaded model.
         allow_seen: evaluate a model even if it was fitted to the events of ``on``; the report has
             a note.

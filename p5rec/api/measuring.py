@@ -50,7 +50,7 @@ def query_of(
     name: str,
     model: Model,
     on: SplitName,
-    prompts: Mapping[str, int] | None,
+    prompts: Mapping[str, int | str] | None,
     k: int | None,
     exclude_seen: bool | None,
 ) -> Query:

@@ -99,8 +99,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="FAMILY=N",
-            help="Number of queries of a prompt family, instead of the saved setting; repeatable: "
-            "--prompts rating=500.",
+            help="Number of queries of a prompt family, or all, instead of the saved setting; "
+            "repeatable: --prompts rating=500.",
         ),
     ] = None,
     on: Annotated[SplitName, typer.Option(help="The held-out split.")] = "test",
@@ -238,12 +238,13 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, on: SplitName, seed:
     return Results(measured, Rules(seed, exclude_seen=serving.exclude_seen), facts, notes, samples)
 
 
-def _queries(words: list[str]) -> dict[str, int]:
+def _queries(words: list[str]) -> dict[str, int | str]:
     """``family=n`` words as a mapping."""
-    queries = {}
+    queries: dict[str, int | str] = {}
     for word in words:
         family, _, count = word.partition("=")
-        if not family or not count.isdigit() or int(count) < 1:
-            raise UserError(f"--prompts: expected FAMILY=N, got {word!r}; write rating=500")
-        queries[family] = int(count)
+        if not family or (count != "all" and (not count.isdigit() or int(count) < 1)):
+            todo = "write rating=500 or rating=all"
+            raise UserError(f"--prompts: expected FAMILY=N, got {word!r}; {todo}")
+        queries[family] = count if count == "all" else int(count)
     return queries

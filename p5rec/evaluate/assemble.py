@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+import numpy as np
+
 from p5rec.core.artefacts import library_versions
 from p5rec.core.types import SPLITS, Corpus
 
 from .compare import comparisons
+from .config import PrimaryConfig
 from .measured import Measured
+from .primary import primary_result
 from .schema import Protocol, Report, Sample
 
 COMMON_RULES = {
@@ -31,6 +35,7 @@ class Rules:
         seed: seed of the bootstrap.
         seeds: seeds of the trained methods' runs.
         pairs: the methods to compare, two by two.
+        primary: the primary comparison; the others are secondary.
         exclude_seen: whether the lists leave out the items of each user's history.
         own: p5rec made the predictions, so the order of equal scores is known.
     """
@@ -40,6 +45,7 @@ class Rules:
     pairs: Sequence[tuple[str, str]] = ()
     exclude_seen: bool = True
     own: bool = True
+    primary: PrimaryConfig | None = None
 
 
 def assemble(
@@ -82,11 +88,37 @@ def assemble(
         manifest={**manifest, "versions": library_versions()},
         seconds=round(seconds, 1),
         methods=[m.method for m in measured],
-        comparisons=comparisons(measured, rules.pairs, rules.seed),
+        primary=rules.primary and primary_result(rules.primary, measured, rules.seed),
+        comparisons=comparisons(measured, rules.pairs, rules.seed, rules.primary),
         samples=list(samples),
-        notes=[*notes, *_too_long(measured)],
+        notes=[*notes, *_click_sets(measured), *_too_long(measured)],
         curves=dict(curves or {}),
     )
+
+
+def _click_sets(measured: Sequence[Measured]) -> list[str]:
+    """Notes on the people and items behind the instances of click prediction."""
+    notes: dict[str, None] = {}
+    for entry in measured:
+        if "label" not in entry.values:
+            continue
+        n, users, items = entry.method.n, np.unique(entry.users), np.unique(entry.items)
+        cold = {
+            name: entry.slices.get(name, np.zeros(n, dtype=bool))
+            for name in ("unseen-user", "unseen-item")
+        }
+        new_users, new_items = cold.values()
+        notes[
+            f"{entry.method.task} ({entry.method.split}): {n:,} instances of {len(users):,} users "
+            f"and {len(items):,} items. {len(np.unique(entry.users[new_users])):,} users have no "
+            f"training event ({_percent(new_users)} of the instances), nor have "
+            f"{len(np.unique(entry.items[new_items])):,} items ({_percent(new_items)})."
+        ] = None
+    return list(notes)
+
+
+def _percent(chosen: np.ndarray) -> str:
+    return f"{chosen.mean():.1%}" if chosen.size else "0.0%"
 
 
 def _too_long(measured: Sequence[Measured]) -> list[str]:

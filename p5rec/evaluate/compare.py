@@ -10,12 +10,15 @@ from p5rec.metrics.intervals import LEVEL, RESAMPLES, paired
 from p5rec.metrics.multiple_testing import holm, resamples_for
 
 from .blocks import LOWER_IS_BETTER, OF_BASKETS
+from .config import PrimaryConfig
 from .measured import Measured
 from .schema import NO_DIFFERENCE, Comparison, Verdict
 
-# the metrics of a comparison: the first group whose first metric both methods report; without
-# any, the first metric that they report
-COMPARED = (OF_BASKETS, ("HR@10", "NDCG@10"), ("BLEU-4", "ROUGE-L"))
+# the metrics of a comparison: the first group that a method reports; without any, the first
+# metric that it reports
+COMPARED = (OF_BASKETS, ("HR@10", "NDCG@10"), ("AUC", "gAUC", "log loss"), ("BLEU-4", "ROUGE-L"))
+AREAS = ("AUC", "gAUC")
+CHANCE = 0.5  # the area of random scores
 
 
 def compare(
@@ -61,15 +64,26 @@ def compare(
         high=difference.high,
         p=difference.p,
         by_seed=_by_seed(a, b, metric),
+        rela_impr=_rela_impr(a, b, metric),
         sentence="",
     )
     return adjusted([comparison])[0]
 
 
 def comparisons(
-    measured: Sequence[Measured], pairs: Sequence[tuple[str, str]], seed: int
+    measured: Sequence[Measured],
+    pairs: Sequence[tuple[str, str]],
+    seed: int,
+    primary: PrimaryConfig | None = None,
 ) -> list[Comparison]:
-    """A comparison of every pair on every task and metric that both methods have."""
+    """A comparison of every pair on every task and metric that both methods have.
+
+    Args:
+        measured: every method on every task and split.
+        pairs: names of methods.
+        seed: seed of the bootstrap.
+        primary: the primary comparison, which is left out.
+    """
     compared: list[Comparison] = []
     resamples = resamples_for(len(pairs))
     for first, second in pairs:
@@ -82,10 +96,17 @@ def comparisons(
                 if not same or not np.array_equal(a.users, b.users):
                     continue
                 names = tuple(ours.metrics)
-                wanted = next((m for m in COMPARED if m[0] in names), names[:1])
+                wanted = next((m for m in COMPARED if {*m} <= {*names}), names[:1])
                 shared = [metric for metric in wanted if metric in theirs.metrics]
                 compared += [compare(a, b, metric, seed, resamples) for metric in shared]
-    return adjusted(compared)
+    return adjusted([one for one in compared if not _is_primary(one, primary)])
+
+
+def _is_primary(one: Comparison, primary: PrimaryConfig | None) -> bool:
+    if primary is None or primary.slice is not None:
+        return False
+    same = (one.a, one.b, one.task, one.split, one.metric)
+    return same == (*primary.compare, primary.task, "test", primary.metric)
 
 
 def adjusted(uncorrected: Sequence[Comparison]) -> list[Comparison]:
@@ -126,6 +147,13 @@ def _by_seed(a: Measured, b: Measured, metric: str) -> list[float]:
     return gaps
 
 
+def _rela_impr(a: Measured, b: Measured, metric: str) -> float | None:
+    ours, theirs = (m.method.metrics[metric].value for m in (a, b))
+    if metric not in AREAS or ours is None or theirs is None or theirs <= CHANCE:
+        return None
+    return (ours - CHANCE) / (theirs - CHANCE) - 1
+
+
 def _verdict(one: Comparison, p: float | None) -> Verdict | None:
     if one.value is None or one.low is None or one.high is None or p is None:
         return None
@@ -143,10 +171,13 @@ def _sentence(one: Comparison) -> str:
     sign = -1 if reversed_order else 1
     seeds = " / ".join(f"{sign * gap:+.4f}" for gap in one.by_seed if gap is not None)
     by_seed = f"; by seed {seeds}" if seeds else ""
+    if one.rela_impr is not None and one.rela_impr > -1:
+        improvement = 1 / (1 + one.rela_impr) - 1 if reversed_order else one.rela_impr
+        by_seed += f"; RelaImpr {improvement:+.2%}"
     bounds = f"[{low:+.4f}, {high:+.4f}]"
-    p = f"p {_p_value(one.p)}"
+    p = f"p {p_value(one.p)}"
     if one.family_size and one.family_size > 1 and one.uncorrected_verdict != NO_DIFFERENCE:
-        p += f", corrected {_p_value(one.p_adjusted)}"
+        p += f", corrected {p_value(one.p_adjusted)}"
     if one.verdict != NO_DIFFERENCE:
         first, second = (one.b, one.a) if reversed_order else (one.a, one.b)
         gap = f"{sign * one.value:+.4f} {bounds}"
@@ -159,7 +190,7 @@ def _sentence(one: Comparison) -> str:
     return f"{one.a} vs {one.b}: {NO_DIFFERENCE} {bounds} in {one.metric} ({p}{by_seed})"
 
 
-def _p_value(p: float | None) -> str:
+def p_value(p: float | None) -> str:
     """A p-value with about three decimals, never printed as 0."""
     assert p is not None, "a comparison that was made has a p-value"
     return f"{p:.3f}".removeprefix("0") if p >= 0.001 else f"{p:.0e}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from p5rec.core.config import Config, Lines
 from p5rec.core.errors import UserError, did_you_mean
@@ -14,11 +14,34 @@ from p5rec.methods.base import LISTS, Method
 from p5rec.methods.registry import RANKING
 from p5rec.recommend.config import RATING_ESTIMATORS
 from p5rec.recommend.serving import ServingConfig
+from p5rec.tasks.queries import Count
 from p5rec.tasks.registry import TASKS
 
 from .schema import SplitName
 
 RANKED_LISTS = "lists"  # marks the ranked lists of a method that also ranks for prompts
+
+
+class PrimaryConfig(Config):
+    """The primary comparison of a recipe, on the test split."""
+
+    compare: tuple[str, str]
+    """The two methods, as in ``evaluate.compare``; the claim is that the first is better."""
+    metric: str
+    """Metric of the claim, such as ``AUC`` or ``HR@10``."""
+    task: str
+    """Task of the metric, such as ``click``; ``sequential``: ranked lists."""
+    slice: str | None = None
+    """Slice of the test instances, such as ``unseen-item``. null: all."""
+    expected: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Expected difference, for example that of a paper. If it cannot be detected here, an interval
+    with 0 is no evidence against it. null: unknown.
+    """
+
+    @property
+    def methods(self) -> set[str]:
+        """The names of the two methods, without their rating estimators."""
+        return {name.partition(" (")[0] for name in self.compare}
 
 
 class EvaluateConfig(Config):
@@ -34,9 +57,9 @@ class EvaluateConfig(Config):
     """Exclude the items of a user's history from the lists, also on validation, which selects
     settings and stops training.
     """
-    prompts: dict[str, int] = {}
+    prompts: dict[str, Count] = {}
     """Prompt family or task → number of test instances per method that is trained on it or can
-    predict it.
+    predict it; ``all``: every one.
     """
     held_out_templates: bool = False
     """Also evaluate on prompt templates held out of training."""
@@ -47,8 +70,38 @@ class EvaluateConfig(Config):
     family is added: ``method (family)``, ``method (estimator, family)``. The ranked lists on the
     test instances of a prompted task are ``method (lists)``.
     """
+    primary: PrimaryConfig | None = None
+    """The one comparison on which the recipe's claim rests, named before the test split is read.
+    Its methods are evaluated on validation, too: the report has the smallest difference that is
+    detectable there. All other comparisons are secondary. null: none.
+    """
     samples: int = Field(10, ge=0)
     """Number of sampled predictions of each kind in the report."""
+
+    @model_validator(mode="after")
+    def _primary_on_test(self) -> Self:
+        if self.primary is not None and "test" not in self.splits:
+            raise ValueError("primary: its verdict needs the test split; add test to splits")
+        return self
+
+    @property
+    def every_split(self) -> tuple[SplitName, ...]:
+        """The splits, and validation for the primary comparison."""
+        return (*dict.fromkeys((*self.splits, *(("valid",) if self.primary else ()))),)
+
+    def serving_on(
+        self, split_name: SplitName, name: str, serving: ServingConfig
+    ) -> ServingConfig | None:
+        """How the method ``name`` is queried on a split; None: it is not evaluated there.
+
+        Args:
+            split_name: one of :attr:`every_split`.
+            name: of the method.
+            serving: how it is queried on the test split.
+        """
+        if split_name == "valid" and self.primary is not None and name in self.primary.methods:
+            return serving
+        return serving.about(split_name) if split_name in self.splits else None
 
     def serving(self, method: Method, seed: int, fit_seed: int) -> ServingConfig:
         """How a method of the recipe is queried, in its report and later when its model is served.
@@ -102,8 +155,8 @@ def without_dropped(recipe: Any, lines: Lines) -> Any:
         if at[2:4] == ("train", "tasks") and len(at) == 5 and at[4] not in tasks
     }  # fmt: skip
 
-    def compared(n: int, pair: tuple[str, str]) -> bool:
-        here = _layer(lines, "evaluate", "compare", n)
+    def named(pair: tuple[str, str], *at: str | int) -> bool:
+        here = _layer(lines, "evaluate", *at)
         return not any(dropped.get(name.partition(" (")[0], here) > here for name in pair)
 
     def queried(family: str) -> bool:
@@ -111,8 +164,10 @@ def without_dropped(recipe: Any, lines: Lines) -> Any:
         above = max([*removed.values(), no_longer_trained.get(family, here)])
         return family in tasks or not (family in no_longer_trained and above > here)
 
+    primary = recipe.evaluate.primary
     update = {
-        "compare": tuple(pair for n, pair in enumerate(pairs) if compared(n, pair)),
+        "compare": tuple(pair for n, pair in enumerate(pairs) if named(pair, "compare", n)),
+        "primary": primary if primary and named(primary.compare, "primary") else None,
         "prompts": {family: count for family, count in prompts.items() if queried(family)},
     }
     return recipe.model_copy(update={"evaluate": recipe.evaluate.model_copy(update=update)})
@@ -166,14 +221,23 @@ def _name_errors(recipe: Any, lines: Lines) -> Iterator[str]:
     details = [(RANKED_LISTS,), *product(("", *RATING_ESTIMATORS), ("", *prompts))]
     entries = {entry_name(name, *each) for name in prompted for each in details}
     entries |= {entry_name(name, family) for name in references for family in prompts}
-    positions = {
-        name: ("evaluate", "compare", n)
-        for n, pair in reversed([*enumerate(recipe.evaluate.compare)]) for name in pair
-    }  # fmt: skip
-    for name in dict.fromkeys(name for pair in recipe.evaluate.compare for name in pair):
+    for name, at in _compared_names(recipe).items():
         if name not in known and name not in entries:
-            wanted, among = "a method or baseline", (*known, *entries)
-            yield _unknown(lines, positions[name], "evaluate.compare", wanted, name, among)
+            where, wanted, among = f"evaluate.{at[1]}", "a method or baseline", (*known, *entries)
+            yield _unknown(lines, at, where, wanted, name, among)
+    primary, tasks_of_entries = recipe.evaluate.primary, ("sequential", *TASKS)
+    if primary is not None and primary.task not in tasks_of_entries:
+        at = ("evaluate", "primary", "task")
+        yield _unknown(lines, at, ".".join(at), "a task", primary.task, tasks_of_entries)
+
+
+def _compared_names(recipe: Any) -> dict[str, tuple[str | int, ...]]:
+    """The names in comparisons → the key that has the name first."""
+    evaluate = recipe.evaluate
+    named = [(name, ("compare", n)) for n, pair in enumerate(evaluate.compare) for name in pair]
+    if evaluate.primary is not None:
+        named += [(name, ("primary", "compare")) for name in evaluate.primary.compare]
+    return {name: ("evaluate", *at) for name, at in reversed(named)}
 
 
 def _unknown(

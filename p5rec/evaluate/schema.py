@@ -38,6 +38,7 @@ Facts = Annotated[dict[str, Any], BeforeValidator(plain)]
 Number = Annotated[float | None, BeforeValidator(plain)]
 SplitName = Literal["test", "valid"]
 Verdict = Literal["better", "worse", "no difference shown"]
+Decision = Literal["yes", "no", "undecidable here"]
 NO_DIFFERENCE: Verdict = "no difference shown"
 
 
@@ -107,6 +108,8 @@ class Comparison(Config):
         verdict: whether ``a`` is better or worse than ``b`` by ``p_adjusted``. Both verdicts are
             None where the two could not be compared.
         by_seed: the difference under each seed; empty where neither method has several seeds.
+        rela_impr: for an AUC, the relative improvement of ``a`` over ``b`` above chance,
+            ``(AUC of a - 0.5) / (AUC of b - 0.5) - 1``; None where ``b`` is not above chance.
         sentence: the comparison in words.
     """
 
@@ -124,6 +127,41 @@ class Comparison(Config):
     p_adjusted: Number = None
     verdict: Verdict | None = None
     by_seed: list[Number] = Field(default_factory=list)
+    rela_impr: Number = None
+    sentence: str
+
+
+class Primary(Config):
+    """The primary comparison: method ``a`` minus method ``b`` in one metric, paired over users.
+
+    Attributes:
+        slice: the slice of the test instances; None: all.
+        value, low, high: the difference on test and its interval.
+        p: two-sided p-value, without correction: the claim is a single one.
+        users: number of test users.
+        detectable: the smallest detectable difference, 2.8 standard errors of the paired difference
+            on validation.
+        valid_users: number of validation users.
+        expected: the expected difference, for example that of a paper.
+        verdict: whether ``a`` is better. ``no``: it is worse, or the interval contains 0 although
+            the expected difference is detectable.
+        sentence: the comparison in words.
+    """
+
+    a: str
+    b: str
+    task: str
+    metric: str
+    slice: str | None = None
+    value: Number
+    low: Number
+    high: Number
+    p: Number
+    users: int
+    detectable: Number
+    valid_users: int
+    expected: float | None = None
+    verdict: Decision
     sentence: str
 
 
@@ -190,7 +228,8 @@ class Report(Config):
         clock_seconds: time in which at least one stage ran, so parallel ones count once; None: the
             command has no stages.
         methods: the metrics of each method.
-        comparisons: paired differences.
+        primary: the primary comparison, if the recipe names one.
+        comparisons: paired differences; secondary beside a primary comparison.
         samples: sampled predictions.
         notes: sentences for the reader.
         curves: training run to its ``metrics.jsonl``, relative to the report's folder.
@@ -203,6 +242,7 @@ class Report(Config):
     seconds: float
     clock_seconds: float | None = None
     methods: list[Method] = Field(min_length=1)
+    primary: Primary | None = None
     comparisons: list[Comparison] = Field(default_factory=list)
     samples: list[Sample] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)

@@ -11,7 +11,7 @@ import numpy as np
 
 from p5rec.core.types import Corpus, Histories
 from p5rec.tasks.predictions import Predictions
-from p5rec.tasks.queries import histories_before, sample_queries
+from p5rec.tasks.queries import Count, histories_before, sample_queries
 from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView, unnamed_view
@@ -21,7 +21,7 @@ from .baselines.text_examples import query_examples
 
 
 def task_queries(
-    method: Method, corpus: Corpus, task: str, split_name: str, n: int, seed: int
+    method: Method, corpus: Corpus, task: str, split_name: str, n: Count, seed: int
 ) -> Predictions:
     """``n`` seeded test instances of a task in a split, the same as for a language model.
 
@@ -30,7 +30,7 @@ def task_queries(
         corpus: the data.
         task: its name.
         split_name: ``valid`` or ``test``.
-        n: test instances.
+        n: number of test instances, or ``all``.
         seed: of the sample.
 
     Raises:

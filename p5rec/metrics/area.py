@@ -9,7 +9,7 @@ from p5rec.core.types import ranges
 
 from .intervals import Evaluate, Statistic, ratio_of
 
-CHUNK = 32  # instances whose pairs are compared one by one
+CHUNK = 16  # instances whose pairs are compared one by one
 
 
 def area(scores: np.ndarray, positive: np.ndarray) -> Statistic:

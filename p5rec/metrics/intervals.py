@@ -168,12 +168,32 @@ def paired(
     values = _measured(difference, users)
     if not len(users):
         return [Difference(np.nan, np.nan, np.nan, np.nan)] * len(values)
-    units = np.unique(users, return_inverse=True)[1]
-    spread = _over(difference.of_units(units), _resamples(units, resamples, seed))
+    spread = _spread(difference, users, resamples, seed)
     return [
         Difference(value, *_bounds(resampled, (1 - LEVEL) / 2), _p_value(resampled))
         for value, resampled in zip(values, spread.T, strict=True)
     ]
+
+
+def paired_error(a: Statistic, b: Statistic, users: np.ndarray, *, seed: int) -> float:
+    """The standard error of the difference of two methods; NaN without test instances.
+
+    Args:
+        a, b: of one value each.
+        users: ``(B,)`` the user of each instance; instances of one user are resampled together.
+        seed: the run's seed.
+    """
+    if not len(users):
+        return float("nan")
+    spread = _spread(combined([a, b], _gap), users, RESAMPLES, seed)[:, 0]
+    known = spread[~np.isnan(spread)]
+    return float(known.std(ddof=1)) if len(known) > 1 else float("nan")
+
+
+def _spread(statistic: Statistic, users: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """The values ``(resamples, M)`` of a statistic in resamples of the users."""
+    units = np.unique(users, return_inverse=True)[1]
+    return _over(statistic.of_units(units), _resamples(units, resamples, seed))
 
 
 def _gap(values: Sequence[np.ndarray]) -> np.ndarray:

@@ -20,8 +20,9 @@ def slices(
 
     ``item-frequency-q1`` (rarest) to ``-q5``: by the target's number of training events. Each slice
     covers a fifth of the training events, and items of equal frequency stay together.
-    ``short-history``: users with at most :data:`SHORT` training events. ``unseen-item``: targets
-    without a training event; they are in no quintile. ``repeat``: the user has an earlier event of
+    ``short-history``: users with at most :data:`SHORT` training events. ``unseen-user``: users
+    without one, if there are any. ``unseen-item``: targets without a training event; they are in no
+    quintile. ``repeat``: the user has an earlier event of
     a target behaviour with the target, in any split; ``new``: the other targets. These two slices
     exist only if some target is a repeat.
 
@@ -53,6 +54,8 @@ def slices(
         "short-history": real & (users >= 0) & (user_events[users] <= SHORT),
         "unseen-item": frequency == 0,
     }
+    unseen = real & (users >= 0) & (user_events[users] == 0)
+    members |= {"unseen-user": unseen} if unseen.any() else {}
     if events is not None:
         repeat = _repeats(interactions, events, targets)
         members |= {"repeat": repeat, "new": real & ~repeat} if repeat.any() else {}

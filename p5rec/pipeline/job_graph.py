@@ -115,7 +115,7 @@ class JobGraph:
             tried = bool(trials) and not nth  # the trials fitted it
             fits = [] if tried else [_fit_key(point, nth) for point in points]
             self._add(fit, dependencies, OTHER if tried else _cost(method), *fits)
-            for split_name in evaluate.splits:
+            for split_name in evaluate.every_split:
                 predictions = Job("predictions", name, nth, split_name)
                 self._add(predictions, {fit, Job("fit", name, 0)}, OTHER)
 

@@ -105,8 +105,9 @@ class JobRunner:
     def _predict(self, name: str, nth: int, split_name: str) -> None:
         fitted, first = self._fit(name, nth, self._quiet), self._fit(name, 0, self._quiet)
         serving = self.cfg.evaluate.serving(first.method, self.cfg.seed, first.seed)
-        if LISTS in first.method.capabilities or serving.about(split_name).prompts:
-            predict_fitted(fitted, serving, self.prepared, split_name)
+        own = self.cfg.evaluate.serving_on(split_name, name, serving)
+        if own is not None and (LISTS in first.method.capabilities or own.prompts):
+            predict_fitted(fitted, own, self.prepared, split_name)
 
     def _context(self, method: Method, nth: int) -> RunContext:
         """The results that ``method`` may need under the seed ``nth``, computed on access."""

@@ -29,7 +29,6 @@ def predict_fitted(
     fitted: Fitted, serving: ServingConfig, prepared: Prepared, split_name: str
 ) -> Artefact:
     """The stage of a fitted method's predictions for a held-out split."""
-    serving = serving.about(split_name)
     return prepared.store.stage(
         "predictions",
         partial(_predict, fitted.method, fitted.folder, serving, prepared.corpus, split_name),

@@ -11,7 +11,7 @@ from p5rec.prompting.instances import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.template import HELD_OUT
 from p5rec.tasks.predictions import KINDS, Predictions
-from p5rec.tasks.queries import sample_rows
+from p5rec.tasks.queries import Count, sample_rows
 from p5rec.tasks.view import CorpusView
 
 from .config import DecodeConfig
@@ -29,7 +29,7 @@ def predict_family(
     view: CorpusView,
     family: str,
     split_name: str,
-    n: int,
+    n: Count,
     decode: DecodeConfig,
     seed: int,
     *,
@@ -69,7 +69,7 @@ def _source(
     view: CorpusView,
     family: str,
     split_name: str,
-    n: int,
+    n: Count,
     seed: int,
     held_out: bool,
 ) -> EvaluationSource:

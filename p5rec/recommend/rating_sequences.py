@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from p5rec.models.checkpoint import Bundle
 from p5rec.tasks.predictions import Predictions
-from p5rec.tasks.queries import sample_queries
+from p5rec.tasks.queries import Count, sample_queries
 from p5rec.tasks.rating import RATING
 from p5rec.tasks.view import CorpusView
 
@@ -16,7 +16,7 @@ SEQUENCE_INPUT = "the history with its ratings, and the item"
 
 
 def predict_at_histories(
-    bundle: Bundle, view: CorpusView, split_name: str, n: int, decode: DecodeConfig, seed: int
+    bundle: Bundle, view: CorpusView, split_name: str, n: Count, decode: DecodeConfig, seed: int
 ) -> Predictions:
     """Predicted ratings of ``n`` seeded events of a split, those of the task ``rating``.
 

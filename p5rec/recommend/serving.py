@@ -10,6 +10,7 @@ from pydantic import Field
 from p5rec.core.artefacts import read_json
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import input_error
+from p5rec.tasks.queries import Count
 
 FILE = "method.json"
 
@@ -21,7 +22,8 @@ class ServingConfig(Config):
         version: of the file format.
         k: length of the evaluated ranked lists.
         exclude_seen: leave the items of a history out of its list.
-        prompts: prompt family → test instances that the method is evaluated on.
+        prompts: prompt family → number of test instances that the method is evaluated on, or
+            ``all``.
         held_out_templates: evaluate on held-out prompt templates, too.
         seed: of the sample of test instances.
         fit_seed: of the fit; histories permuted in queries are permuted under this seed.
@@ -30,7 +32,7 @@ class ServingConfig(Config):
     version: Literal[3] = 3
     k: int = Field(20, ge=1)
     exclude_seen: bool = True
-    prompts: dict[str, int] = {}
+    prompts: dict[str, Count] = {}
     held_out_templates: bool = False
     seed: int = 0
     fit_seed: int = 0

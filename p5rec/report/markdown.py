@@ -32,6 +32,8 @@ def page(report: Report) -> str:
     lines = ["# Report", ""]
     if warning := outdone(report):
         lines += [f"**{escaped(warning)}**", ""]
+    if report.primary:
+        lines += [f"Primary comparison: **{escaped(report.primary.sentence)}**", ""]
     for block in blocks(report):
         lines += _results(block, report)
     lines += [escaped(legend(report)), ""]

@@ -96,6 +96,8 @@ def _headline(report: Report) -> list[Html]:
     findings = [f"{c.task}: {c.sentence}" if len(main) > 1 else c.sentence
              for c in report.comparisons
              if c.metric in main.get((c.task, c.split), ()) and c.split == "test"]  # fmt: skip
+    if report.primary:
+        findings.insert(0, f"Primary comparison: {report.primary.sentence}")
     rest = len(findings) - MAX_FINDINGS
     if rest > 0:
         findings[MAX_FINDINGS:] = [f"... and {rest} more, under Differences"]

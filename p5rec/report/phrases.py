@@ -36,6 +36,7 @@ SLICES = {
     "item-frequency-q4": "frequent",
     "item-frequency-q5": "most frequent",
     "short-history": "short histories",
+    "unseen-user": "unseen users",
     "unseen-item": "unseen items",
     "repeat": "repeats",
     "new": "new",
@@ -190,6 +191,8 @@ def about_slices(report: Report) -> list[str]:
         f"Short histories: users with at most {SHORT} training events. Unseen items: targets "
         "without a training event."
     ]
+    if "unseen-user" in names:
+        lines.append("Unseen users: users without a training event.")
     if unsupported:
         lines.append("Unsupported: the method represents items by their training events alone. In "
                      "the overall metrics these targets count as misses.")  # fmt: skip

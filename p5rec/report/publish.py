@@ -78,7 +78,13 @@ def publish(cfg: Any, data: Artefact, corpus: Corpus, outputs: Outputs, folder: 
     report = assemble(
         corpus,
         measured,
-        Rules(cfg.seed, range(cfg.repeats), cfg.evaluate.compare, cfg.evaluate.exclude_seen),
+        Rules(
+            cfg.seed,
+            range(cfg.repeats),
+            cfg.evaluate.compare,
+            cfg.evaluate.exclude_seen,
+            primary=cfg.evaluate.primary,
+        ),
         seconds=total_seconds(spent),
         manifest={
             "command": RERUN,

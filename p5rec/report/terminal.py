@@ -19,6 +19,8 @@ GAP = "  "
 def table(report: Report) -> str:
     """The main numbers of every task, best method first, at most ``WIDTH`` columns wide."""
     lines = [_wrapped(warning), ""] if (warning := outdone(report)) else []
+    if report.primary:
+        lines += [_wrapped(f"Primary comparison: {report.primary.sentence}"), ""]
     for block in blocks(report):
         protocol = setting(block, report.protocol)
         title = f"{block.task}, {block.split}" + (f": {protocol}" if protocol else "")

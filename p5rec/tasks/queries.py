@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from p5rec.core.errors import UserError
@@ -13,24 +15,26 @@ from .record_builder import Limits
 from .registry import TASKS
 from .view import CorpusView
 
+Count = int | Literal["all"]  # of test instances
 
-def sample_rows(rows: np.ndarray, keys: np.ndarray, n: int, seed: int) -> np.ndarray:
+
+def sample_rows(rows: np.ndarray, keys: np.ndarray, n: Count, seed: int) -> np.ndarray:
     """A seeded sample of at most ``n`` of ``rows (R,)``, in their order.
 
     Args:
         rows: event rows or item rows.
         keys: ``(R,)`` uint64 keys of the rows.
-        n: sample size.
+        n: sample size; ``all``: no sample.
         seed: seed of the sample.
     """
-    return rows[sampled(keys, n, seed, "ask")]
+    return rows if n == "all" else rows[sampled(keys, n, seed, "ask")]
 
 
 def sample_queries(
     task: str,
     view: CorpusView,
     split_name: str,
-    n: int | None,
+    n: Count,
     seed: int,
     limits: Limits | None = None,
 ) -> Predictions:
@@ -40,7 +44,7 @@ def sample_queries(
         task: name of the task.
         view: the corpus.
         split_name: a held-out split.
-        n: number of rows; None: all rows.
+        n: number of rows, or ``all``.
         seed: seed of the sample and of the random choices in each record.
         limits: length limits of a record.
 
@@ -51,8 +55,7 @@ def sample_queries(
     if reason := spec.unavailable(view, split_name):
         raise UserError(f"{reason}; take it out")
     rows = spec.rows(view, split_name)
-    if n is not None:
-        rows = sample_rows(rows, spec.keys(view)[rows], n, seed)
+    rows = sample_rows(rows, spec.keys(view)[rows], n, seed)
     queries: Predictions = spec.queries(view, rows, seed, limits)
     return queries
 

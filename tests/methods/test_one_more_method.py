@@ -60,7 +60,9 @@ def test_every_command_accepts_it(here: Path) -> None:
     assert "ECE" in clicks["mine"]["other_metrics"]
     pairs = json.loads(Path("runs/my/report.json").read_text())["comparisons"]
     assert [(c["task"], c["metric"]) for c in pairs if c["b"] == "item-click-rate"] == [
-        ("click", "AUC")
+        ("click", "AUC"),
+        ("click", "gAUC"),
+        ("click", "log loss"),
     ]
 
     output_of("evaluate", "--model", "runs/my/models/mine", "--out", "again")

@@ -56,7 +56,7 @@ def test_every_event_gives_a_positive_and_a_sampled_negative(
 
 
 def test_a_query_depends_on_its_own_event_alone(view: CorpusView) -> None:
-    few, all_ = (sample_queries("click", view, "test", n, seed=3) for n in (10, None))
+    few, all_ = (sample_queries("click", view, "test", n, seed=3) for n in (10, "all"))
     by_event = dict(zip(zip(all_.events, all_.clicked, strict=True), all_.items, strict=True))
     queries = zip(zip(few.events, few.clicked, strict=True), few.items, strict=True)
     assert all(by_event[which] == item for which, item in queries)
@@ -156,7 +156,7 @@ def test_removing_a_user_changes_no_other_user_s_queries(corpus: Corpus) -> None
     left = Corpus(fewer, Catalog(corpus.catalog.table), Users.of(ids), split)
     by_corpus = []
     for each in (corpus, left):
-        queries = sample_queries("click", unnamed_view(each), "test", None, seed=1)
+        queries = sample_queries("click", unnamed_view(each), "test", "all", seed=1)
         users = [each.user_ids[user] for user in queries.users]
         by_corpus.append({*zip(users, queries.items, queries.clicked, strict=True)})
     assert by_corpus[1] == {query for query in by_corpus[0] if query[0] != corpus.user_ids[removed]}
@@ -170,14 +170,14 @@ def test_labelled_data_need_no_sampled_negatives(corpus: Corpus) -> None:
     log, test = corpus.interactions, corpus.split.mask("test")
     labels = np.where(np.arange(len(log)) % 3 == 0, -1, log.items % 2)
     view = unnamed_view(labelled(corpus, labels))
-    queries = sample_queries("click", view, "test", None, seed=3)
+    queries = sample_queries("click", view, "test", "all", seed=3)
     assert isinstance(queries, Clicks)
     assert queries.negatives == "labelled"
     assert queries.events == np.flatnonzero(test & (labels >= 0)).tolist()
     assert queries.items == log.items[queries.events].tolist()
     assert queries.clicked == (labels[queries.events] == 1).tolist()
     assert queries.expected == ["yes" if label else "no" for label in labels[queries.events]]
-    sampled = sample_queries("click", unnamed_view(corpus), "test", None, seed=3)
+    sampled = sample_queries("click", unnamed_view(corpus), "test", "all", seed=3)
     assert isinstance(sampled, Clicks)
     assert sampled.negatives == "sampled"
 
@@ -194,7 +194,7 @@ def test_the_report_names_the_kind_of_negatives(corpus: Corpus) -> None:
     labels = corpus.interactions.items % 2
     for each, negatives in ((corpus, "sampled"), (labelled(corpus, labels), "labelled")):
         view = unnamed_view(each)
-        queries: Any = sample_queries("click", view, "test", None, 0)
+        queries: Any = sample_queries("click", view, "test", "all", 0)
         predictions = queries.model_copy(update={"probabilities": [0.5] * len(queries.clicked)})
         (measured,) = measure_predictions("even", predictions, view, {"split": "test", "seed": 0})
         assert measured.method.about["negatives"] == negatives

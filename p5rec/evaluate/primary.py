@@ -1,0 +1,147 @@
+"""The primary comparison of a recipe: one claim, named before the test split is read.
+
+The recipe's main claim rests on this comparison alone. It needs no correction for other
+comparisons. Its smallest detectable difference is measured on validation, so it is known before the
+test result: a true difference of this size has an interval above 0 in about 80 % of test sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import ceil
+
+import numpy as np
+
+from p5rec.core.errors import UserError, did_you_mean, input_error
+from p5rec.metrics.intervals import Statistic, paired, paired_error
+
+from .blocks import LOWER_IS_BETTER
+from .compare import p_value
+from .config import PrimaryConfig
+from .measured import Measured, instances_of
+from .schema import Decision, Number, Primary, SplitName
+
+DETECTABLE = 2.8  # standard errors: 1.96 of the interval, and 0.84 for 80 % of test sets
+
+
+def primary_result(config: PrimaryConfig, measured: Sequence[Measured], seed: int) -> Primary:
+    """The verdict of the primary comparison on test, with the difference detectable on validation.
+
+    Args:
+        config: the comparison.
+        measured: every method on every task and split.
+        seed: seed of the bootstrap.
+
+    Raises:
+        UserError: one of the two was not measured on the task, metric, slice or split.
+    """
+    a, b, users = _pair(config, measured, "test")
+    (difference,) = paired(a, b, users, seed=seed)
+    on_valid = _pair(config, measured, "valid")
+    error = paired_error(*on_valid, seed=seed)
+    result = Primary(
+        a=config.compare[0],
+        b=config.compare[1],
+        task=config.task,
+        metric=config.metric,
+        slice=config.slice,
+        value=difference.value,
+        low=difference.low,
+        high=difference.high,
+        p=difference.p,
+        users=len(np.unique(users)),
+        detectable=DETECTABLE * error,
+        valid_users=len(np.unique(on_valid[2])),
+        expected=config.expected,
+        verdict="undecidable here",
+        sentence="",
+    )
+    result = result.model_copy(update={"verdict": _decision(result)})
+    return result.model_copy(update={"sentence": _sentence(result)})
+
+
+def _pair(
+    config: PrimaryConfig, measured: Sequence[Measured], split_name: SplitName
+) -> tuple[Statistic, Statistic, np.ndarray]:
+    """The metric of the two methods, and the users of their test instances ``(B,)``."""
+    (a, users), (b, others) = (
+        _metric_of(name, config, measured, split_name) for name in config.compare
+    )
+    if not np.array_equal(users, others):
+        got = f"other instances of {config.compare[1]}"
+        raise input_error("evaluate.primary", "two methods on the same test instances", got,
+                          "name another pair")  # fmt: skip
+    return a, b, users
+
+
+def _metric_of(
+    name: str, config: PrimaryConfig, measured: Sequence[Measured], split_name: SplitName
+) -> tuple[Statistic, np.ndarray]:
+    """The statistic of one value, and the users of its test instances ``(B,)``."""
+    task, metric, cut = config.task, config.metric, config.slice
+    own = {
+        e.method.name: e for e in measured if (e.method.task, e.method.split) == (task, split_name)
+    }
+    if name not in own:
+        raise _unknown("compare", f"a method with {task} predictions on {split_name}", name, own)
+    entry = own[name]
+    statistic, users, metrics = entry.statistic, entry.users, list(entry.method.metrics)
+    if cut is not None:
+        if entry.within is None or cut not in entry.method.slices:
+            raise _unknown("slice", f"a slice of {task} on {split_name}", cut, entry.method.slices)
+        values = entry.method.slices[cut].metrics
+        chosen = entry.slices[cut]
+        metrics = [] if values == "unsupported" else list(values)
+        statistic, users = entry.within(chosen), users[instances_of(chosen)]
+    if metric not in metrics:
+        raise _unknown("metric", f"a metric of {name}", metric, metrics)
+    at = metrics.index(metric)
+    return statistic.then(lambda values: values[:, [at]]), users
+
+
+def _unknown(key: str, expected: str, got: str, known: Iterable[str]) -> UserError:
+    todo = did_you_mean(got, known)
+    return input_error(f"evaluate.primary.{key}", expected, repr(got), todo)
+
+
+def _decision(one: Primary) -> Decision:
+    """Whether ``a`` is better than ``b``.
+
+    ``no`` takes evidence: ``a`` is worse, or the test could have shown the expected difference.
+    """
+    low, high = _gain(one)
+    if low is None or high is None:
+        return "undecidable here"
+    if low > 0:
+        return "yes"
+    detectable, expected = one.detectable, one.expected
+    powerful = detectable is not None and expected is not None and detectable <= expected
+    return "no" if high < 0 or powerful else "undecidable here"
+
+
+def _gain(one: Primary) -> tuple[Number, Number]:
+    """The interval of the difference, positive where ``a`` is better."""
+    if one.low is None or one.high is None:
+        return None, None
+    return (-one.high, -one.low) if one.metric in LOWER_IS_BETTER else (one.low, one.high)
+
+
+def _sentence(one: Primary) -> str:
+    """The comparison in words."""
+    scope = f"{one.task}, test" + (f", slice {one.slice}" if one.slice else "")
+    head = f"Does {one.a} beat {one.b} in {one.metric} ({scope})? {one.verdict.capitalize()}"
+    if one.value is None or one.low is None or one.high is None or one.p is None:
+        return f"{head}: the difference could not be measured."
+    gap = f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}], p {p_value(one.p)}"
+    sentence = f"{head}: {gap}, {one.users:,} users."
+    if one.detectable is None:
+        return f"{sentence} The smallest detectable difference is unknown."
+    sentence += f" Smallest detectable difference (validation): {one.detectable:.4f}"
+    if one.expected is None:
+        return f"{sentence}."
+    sentence += f", expected: {one.expected:.4f}."
+    if one.verdict != "undecidable here":
+        return sentence
+    times = (one.detectable / one.expected) ** 2
+    needed = ceil(times * one.valid_users)
+    return f"{sentence} About {needed:,} test users would decide ({times:.1f} times as many)."
