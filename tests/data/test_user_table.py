@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from p5rec.core.errors import UserError
@@ -118,6 +119,6 @@ def test_prompts_contain_user_attributes(table: Path) -> None:
     rendered = {}
     for name in ("rating", "sequential-next", "sequential-yesno", "direct"):
         for row in TASKS.get(name).rows(view, "test").tolist():
-            (record,) = TASKS.get(name).records(view, row, 0, Limits())
+            record = TASKS.get(name).build(view, row, np.random.default_rng(0), Limits())
             rendered[users[record.user]] = record.values["user_attributes"]
     assert rendered == {"1": "age: 34; town: Oslo; tags: new, vip", "2": "town: Bergen"}
