@@ -170,10 +170,10 @@ def _sentence(one: Comparison) -> str:
     low, high = (-one.high, -one.low) if reversed_order else (one.low, one.high)
     sign = -1 if reversed_order else 1
     seeds = " / ".join(f"{sign * gap:+.4f}" for gap in one.by_seed if gap is not None)
-    by_seed = f"; by seed {seeds}" if seeds else ""
+    further = f"; by seed {seeds}" if seeds else ""
     if one.rela_impr is not None and one.rela_impr > -1:
         improvement = 1 / (1 + one.rela_impr) - 1 if reversed_order else one.rela_impr
-        by_seed += f"; RelaImpr {improvement:+.2%}"
+        further += f"; RelaImpr {improvement:+.2%}"
     bounds = f"[{low:+.4f}, {high:+.4f}]"
     p = f"p {p_value(one.p)}"
     if one.family_size and one.family_size > 1 and one.uncorrected_verdict != NO_DIFFERENCE:
@@ -181,13 +181,13 @@ def _sentence(one: Comparison) -> str:
     if one.verdict != NO_DIFFERENCE:
         first, second = (one.b, one.a) if reversed_order else (one.a, one.b)
         gap = f"{sign * one.value:+.4f} {bounds}"
-        return f"{first} beats {second} by {gap} in {one.metric} ({p}{by_seed})"
+        return f"{first} beats {second} by {gap} in {one.metric} ({p}{further})"
     if one.uncorrected_verdict != NO_DIFFERENCE:
         gap = f"{one.value:+.4f} {bounds} uncorrected"
         return f"{one.a} vs {one.b}: {NO_DIFFERENCE} among {one.family_size} comparisons in " + (
-            f"{one.metric}, {gap} ({p}{by_seed})"
+            f"{one.metric}, {gap} ({p}{further})"
         )
-    return f"{one.a} vs {one.b}: {NO_DIFFERENCE} {bounds} in {one.metric} ({p}{by_seed})"
+    return f"{one.a} vs {one.b}: {NO_DIFFERENCE} {bounds} in {one.metric} ({p}{further})"
 
 
 def p_value(p: float | None) -> str:

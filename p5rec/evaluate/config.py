@@ -87,7 +87,9 @@ class EvaluateConfig(Config):
     @property
     def every_split(self) -> tuple[SplitName, ...]:
         """The splits, and validation for the primary comparison."""
-        return (*dict.fromkeys((*self.splits, *(("valid",) if self.primary else ()))),)
+        if self.primary is None or "valid" in self.splits:
+            return self.splits
+        return (*self.splits, "valid")
 
     def serving_on(
         self, split_name: SplitName, name: str, serving: ServingConfig
