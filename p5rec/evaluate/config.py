@@ -235,11 +235,12 @@ def _name_errors(recipe: Any, lines: Lines) -> Iterator[str]:
 
 def _compared_names(recipe: Any) -> dict[str, tuple[str | int, ...]]:
     """The names in comparisons → the key that has the name first."""
-    evaluate = recipe.evaluate
-    named = [(name, ("compare", n)) for n, pair in enumerate(evaluate.compare) for name in pair]
+    evaluate, at = recipe.evaluate, dict[str, tuple[str | int, ...]]()
     if evaluate.primary is not None:
-        named += [(name, ("primary", "compare")) for name in evaluate.primary.compare]
-    return {name: ("evaluate", *at) for name, at in reversed(named)}
+        at |= dict.fromkeys(evaluate.primary.compare, ("evaluate", "primary", "compare"))
+    for n, pair in reversed([*enumerate(evaluate.compare)]):
+        at |= dict.fromkeys(pair, ("evaluate", "compare", n))
+    return at
 
 
 def _unknown(
