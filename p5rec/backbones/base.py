@@ -23,8 +23,9 @@ class Traits:
             network has no encoder.
         state_scale: factor on hidden states before the output head.
         kv_cache: the decoder supports the key-value cache of transformers: it takes
-            ``attention_mask``, ``position_ids``, ``past_key_values`` and ``use_cache`` too. A
-            prompt is then computed once for all its continuations, otherwise once for each.
+            ``input_ids`` instead of ``inputs_embeds``, and ``attention_mask``, ``position_ids``,
+            ``past_key_values`` and ``use_cache`` too. A prompt is then computed once for all its
+            continuations, otherwise once for each.
         packing: attention is restricted to one packed sequence: a new one starts wherever
             ``position_ids (B, T)`` restart.
     """
@@ -50,6 +51,10 @@ class Network(Protocol):
       generated token by token;
     - ``gradient_checkpointing_enable`` with the signature of transformers: for
       ``train.gradient_checkpointing``;
+    - ``use_attention``: replaces the attention of the decoder by a function with the signature of
+      :func:`.attention.short_attention`, to which it gives additive masks;
+    - ``to_transformers``: a model of transformers with the same weights and logits, for
+      ``p5rec export``. It is called when embedding and head are plain modules again;
     - linear layers in the decoder: for ``lora``;
     - ``get_encoder``: for a network with :attr:`Traits.decoder_start`. The encoder is called with
       ``inputs_embeds (B, T, D)`` and ``attention_mask (B, T)``. The decoder then takes
