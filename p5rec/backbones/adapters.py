@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from p5rec.core.errors import UserError, did_you_mean
 
 from .config import LoraSettings
+from .quiet import quiet
+from .transformer import of_transformers
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
@@ -32,6 +32,7 @@ def adapt(model: Any, stack: Sequence[LoraSettings], seed: int) -> PeftModel:
     Raises:
         UserError: the blocks have no linear layers, or lack those in ``lora.targets``.
     """
+    quiet()
     from peft import get_peft_model
 
     configs = [_lora_config(model, lora) for lora in stack]
@@ -71,6 +72,7 @@ def _lora_config(model: nn.Module, lora: LoraSettings) -> LoraConfig:
               for n in unknown)
         )  # fmt: skip
     from peft import LoraConfig
+    from transformers.pytorch_utils import Conv1D
 
     return LoraConfig(
         r=lora.rank,
@@ -84,9 +86,9 @@ def _lora_config(model: nn.Module, lora: LoraSettings) -> LoraConfig:
     )
 
 
-def _peft_task_type(model: nn.Module) -> str | None:
+def _peft_task_type(model: Any) -> str | None:
     """peft's name of the model's type; None: a type that peft does not know."""
-    if not isinstance(model, PreTrainedModel):
+    if not of_transformers(model):
         return None
     return "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
 
@@ -96,6 +98,8 @@ def block_linears(model: Any) -> list[str]:
 
     GPT-2 implements its linear layers as a transposed ``Conv1D``.
     """
+    from transformers.pytorch_utils import Conv1D
+
     head, kinds = set(model.get_output_embeddings().modules()), (nn.Linear, Conv1D)
     linears = [n for n, m in model.named_modules() if isinstance(m, kinds) and m not in head]
     return sorted({name.rsplit(".", 1)[-1] for name in linears})

@@ -7,14 +7,28 @@ attention) need no copy of the keys and values.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, PreTrainedModel
-from transformers.masking_utils import AttentionMaskInterface, eager_mask
+
+from .transformer import of_transformers
 
 NAME = "p5rec_short"
+
+
+class Attend(Protocol):
+    """Attention with the signature and the result of :func:`short_attention`."""
+
+    def __call__(
+        self,
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        scaling: float | None = None,
+    ) -> tuple[Tensor, None]: ...
 
 
 def short_attention(
@@ -48,14 +62,19 @@ def short_attention(
     return mixed.view(batch, heads, length, width).transpose(1, 2).contiguous(), None
 
 
-def use_short_attention(model: nn.Module) -> None:
-    """Replaces PyTorch's fused attention in ``model`` with :func:`short_attention`."""
-    if isinstance(model, PreTrainedModel) and model.config._attn_implementation == "sdpa":
+def use_short_attention(model: Any) -> None:
+    """Replaces PyTorch's fused attention in a network with :func:`short_attention`."""
+    if hasattr(model, "use_attention"):
+        model.use_attention(short_attention)
+    elif of_transformers(model) and model.config._attn_implementation == "sdpa":
+        from transformers import AttentionInterface
+        from transformers.masking_utils import AttentionMaskInterface, eager_mask
+
         AttentionInterface.register(NAME, short_attention)
         AttentionMaskInterface.register(NAME, eager_mask)
         model.set_attn_implementation(NAME)
 
 
-def adds_mask(model: PreTrainedModel) -> bool:
-    """Whether a model's attention expects an additive mask (else a boolean one)."""
-    return model.config._attn_implementation in ("eager", NAME)
+def adds_mask(model: Any) -> bool:
+    """Whether a network expects an additive attention mask (else a boolean one)."""
+    return of_transformers(model) and model.config._attn_implementation in ("eager", NAME)

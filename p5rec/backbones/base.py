@@ -50,6 +50,10 @@ class Network(Protocol):
       generated token by token;
     - ``gradient_checkpointing_enable`` with the signature of transformers: for
       ``train.gradient_checkpointing``;
+    - ``use_attention``: replaces the attention of the decoder by a function with the signature of
+      :func:`.attention.short_attention`, to which it gives additive masks;
+    - ``to_transformers``: a model of transformers with the same weights and logits, for
+      ``p5rec export``. It is called when embedding and head are plain modules again;
     - linear layers in the decoder: for ``lora``;
     - ``get_encoder``: for a network with :attr:`Traits.decoder_start`. The encoder is called with
       ``inputs_embeds (B, T, D)`` and ``attention_mask (B, T)``. The decoder then takes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,7 @@ from p5rec.core.config import Config
 
 if TYPE_CHECKING:
     from .base import Network
+    from .vocabulary import Vocabulary
 
 
 class LoraSettings(Config):
@@ -55,8 +56,8 @@ class BackboneConfig(Config):
     vocabulary. Other than ``items`` it needs ``items: tokens``.
     """
 
-    def open(self, seed: int, *, empty: bool, download: bool) -> tuple[Network, Any]:
-        """The network and its tokenizer (of transformers), before item tokens are added.
+    def open(self, seed: int, *, empty: bool, download: bool) -> tuple[Network, Vocabulary]:
+        """The network and its vocabulary, before item tokens are added.
 
         Args:
             seed: of random weights.

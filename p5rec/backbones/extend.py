@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+
+from .transformer import of_transformers
 
 # initial standard deviation as a fraction of the pretrained embeddings'; at 1 the first softmax
 # over codes is far from uniform (loss 17, not 4)
@@ -73,6 +74,6 @@ def extend_vocabulary(model: Any, n_new: int, seed: int) -> Any:
     head_new = new if tied else nn.Parameter(new.detach().clone())
     model.set_input_embeddings(ExtendedEmbedding(embedding, new))
     model.set_output_embeddings(ExtendedHead(head, head_new))
-    if isinstance(model, PreTrainedModel):
+    if of_transformers(model):
         model.config.vocab_size = old.shape[0] + n_new
     return model

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AddedToken, PreTrainedTokenizerBase
 
 from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_seed
@@ -18,8 +17,11 @@ from .adapters import adapt, is_adapted
 from .base import Traits
 from .config import BackboneConfig, LoraSettings
 from .extend import extend_vocabulary
-from .quiet import quiet
 from .transformer import traits_of
+from .vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +30,12 @@ class Backbone:
 
     Attributes:
         model: the network; with adapters, only they and the new token embeddings are trainable.
-        tokenizer: with the new tokens.
+        vocabulary: with the new tokens.
         first_new: the id of the first new token; the others follow in order.
     """
 
     model: Any
-    tokenizer: PreTrainedTokenizerBase
+    vocabulary: Vocabulary
     first_new: int
 
     @property
@@ -68,13 +70,26 @@ def load_backbone(
         UserError: the backbone cannot be opened (see :mod:`.pretrained`); tokenizer and embedding
             matrix do not match; or a layer in ``lora.targets`` does not exist.
     """
-    quiet()
     device = torch.device("meta") if empty else nullcontext()
     with device:
         model: Any
-        model, tokenizer = config.open(seed, empty=empty, download=download)
+        model, vocabulary = config.open(seed, empty=empty, download=download)
         first_new = model.get_input_embeddings().num_embeddings
         model = extend_vocabulary(model, len(new_tokens), derive_seed(seed, "new rows"))
+    name = config.source or config.kind
+    vocabulary = vocabulary.changed(partial(_with_tokens, name, new_tokens, first_new))
+    if config.lora is not None:
+        with device:
+            model = adapt(model, [*base_adapters, config.lora], derive_seed(seed, "adapters"))
+    return Backbone(model, vocabulary, first_new)
+
+
+def _with_tokens(
+    name: str, new_tokens: Sequence[str], first_new: int, tokenizer: PreTrainedTokenizerBase
+) -> PreTrainedTokenizerBase:
+    """``tokenizer`` with ``new_tokens``, whose ids begin with ``first_new``."""
+    from transformers import AddedToken
+
     # if the matrix has more tokens than the tokenizer, fill the gap so that ids match embeddings
     gap = [f"<|unused_{i}|>" for i in range(len(tokenizer), first_new)]
     # not special: servers skip special tokens when they decode
@@ -83,11 +98,8 @@ def load_backbone(
     ids = range(first_new, first_new + len(new_tokens))
     if tokenizer.convert_tokens_to_ids(list(new_tokens)) != list(ids):
         raise UserError(
-            f"backbone {config.source or config.kind!r}: expected new tokens to take the ids "
-            f"from {first_new} on, got a tokenizer with more tokens than the model, or with some "
-            "of the new tokens already; choose another model"
+            f"backbone {name!r}: expected new tokens to take the ids from {first_new} on, got a "
+            "tokenizer with more tokens than the model, or with some of the new tokens already; "
+            "choose another model"
         )
-    if config.lora is not None:
-        with device:
-            model = adapt(model, [*base_adapters, config.lora], derive_seed(seed, "adapters"))
-    return Backbone(model, tokenizer, first_new)
+    return tokenizer

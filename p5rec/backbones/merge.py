@@ -12,16 +12,24 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from .extend import ExtendedMatrix
+from .transformer import of_transformers
+
+
+def can_export(network: Any) -> bool:
+    """Whether :func:`merge` supports ``network``."""
+    return of_transformers(network) or hasattr(network, "to_transformers")
 
 
 @torch.no_grad()
-def merge(model: PreTrainedModel) -> PreTrainedModel:
-    """Merges adapters and new token embeddings into the weights of ``model``, in place.
+def merge(model: Any) -> PreTrainedModel:
+    """A model of transformers with the adapters and new token embeddings of ``model`` merged in.
+
+    ``model`` itself is changed.
 
     All weights become float32; quantised weights are dequantised.
 
     Args:
-        model: the language model without its adapter wrapper (``Backbone.causal``).
+        model: the network without its adapter wrapper (``Backbone.causal``).
     """
     if getattr(model, "is_quantized", False):
         model.dequantize(dtype=torch.float32)
@@ -33,8 +41,9 @@ def merge(model: PreTrainedModel) -> PreTrainedModel:
     merged = nn.Embedding.from_pretrained(embedding.weight, freeze=False)
     model.set_input_embeddings(merged)
     model.set_output_embeddings(_head(head, merged.weight if head.new is embedding.new else None))
-    model.config.use_cache = True
-    return model
+    plain: PreTrainedModel = model if of_transformers(model) else model.to_transformers()
+    plain.config.use_cache = True
+    return plain
 
 
 def _merged_layer(layer: Any) -> nn.Module:

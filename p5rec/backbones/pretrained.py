@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # a config is read without torch
     )
 
     from .base import Network
+    from .vocabulary import Vocabulary
 
 NONE_MISSING: dict[str, list[str]] = {"missing_keys": []}
 
@@ -68,13 +69,17 @@ class Pretrained(BackboneConfig):
         """See :class:`BackboneConfig`."""
         return BITS[self.quantize] if self.quantize else None
 
-    def open(self, seed: int, *, empty: bool, download: bool) -> tuple[Network, Any]:
+    def open(self, seed: int, *, empty: bool, download: bool) -> tuple[Network, Vocabulary]:
         """See :class:`.config.BackboneConfig`.
 
         Raises:
             UserError: see :func:`open_pretrained`.
         """
-        return open_pretrained(self, seed, empty=empty, download=download)
+        from .vocabulary import Vocabulary
+
+        model: Any
+        model, tokenizer = open_pretrained(self, seed, empty=empty, download=download)
+        return model, Vocabulary.of(tokenizer)
 
     def fingerprint(self) -> dict[str, str]:
         """See :class:`BackboneConfig`."""
@@ -105,8 +110,10 @@ def open_pretrained(
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     from .blocks import permute_weights, select_blocks
+    from .quiet import quiet
     from .sources import open_model
 
+    quiet()
     # trainable weights are float32: bfloat16 loses relative updates below 1/256
     dtype = "float32" if config.lora is None else config.dtype
     options: dict[str, object] = {"dtype": getattr(torch, dtype)}

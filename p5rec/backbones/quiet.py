@@ -6,8 +6,6 @@ import logging
 import warnings
 from typing import Any
 
-from transformers.utils import logging as transformers_logging
-
 
 def quiet() -> None:
     """Hides notices that need no action from the user; called before models are loaded.
@@ -16,6 +14,8 @@ def quiet() -> None:
     weight loading (not those of downloads), and deprecation warnings inside the libraries. Errors
     stay visible, and the loader checks for missing weights itself.
     """
+    from transformers.utils import logging as transformers_logging
+
     transformers_logging.set_verbosity_error()
     transformers_logging.set_tqdm_hook(_hidden)
     logging.getLogger("accelerate").setLevel(logging.ERROR)

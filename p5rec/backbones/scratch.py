@@ -11,16 +11,14 @@ from p5rec.core.rng import derive_seed
 from .config import BackboneConfig
 
 if TYPE_CHECKING:  # a config is read without torch
-    from transformers import (
-        GPTNeoXForCausalLM,
-        PreTrainedModel,
-        PreTrainedTokenizerFast,
-        T5ForConditionalGeneration,
-    )
+    from transformers import PreTrainedTokenizerFast, T5ForConditionalGeneration
 
     from .base import Network
+    from .decoder import Decoder
+    from .vocabulary import Vocabulary
 
 SPECIALS = ("<|pad|>", "<|bos|>", "<|end|>")
+BYTE_TOKENS = len(SPECIALS) + 256
 CHAT = (
     "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
@@ -65,9 +63,16 @@ class Scratch(BackboneConfig):
         """See :class:`BackboneConfig`."""
         return self.dropout
 
-    def open(self, seed: int, *, empty: bool, download: bool) -> tuple[Network, Any]:
+    def open(self, seed: int, *, empty: bool, download: bool) -> tuple[Network, Vocabulary]:
         """See :class:`BackboneConfig`."""
-        return build_scratch(self, derive_seed(seed, "weights")), byte_tokenizer()
+        return build_scratch(self, derive_seed(seed, "weights")), byte_vocabulary()
+
+
+def byte_vocabulary() -> Vocabulary:
+    """The :func:`byte_tokenizer`, opened when it is needed."""
+    from .vocabulary import Vocabulary
+
+    return Vocabulary(byte_tokenizer, pad=0, bos=1)
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
@@ -86,40 +91,31 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def build_scratch(config: Scratch, seed: int) -> PreTrainedModel:
+def build_scratch(config: Scratch, seed: int) -> Any:
     """The model of ``config``, initialised at random with ``seed``."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _t5(config) if config.shape == "t5" else _decoder(config)
-    model.config.use_cache = False
-    return model
+        return _t5(config) if config.shape == "t5" else _decoder(config)
 
 
-def _decoder(config: Scratch) -> GPTNeoXForCausalLM:
-    """A GPT-NeoX decoder.
+def _decoder(config: Scratch) -> Decoder:
+    """A decoder with dropout on residuals and embeddings, which small data need.
 
-    GPT-NeoX has rotary positions, and dropout on residuals and embeddings, which small data need.
     Dropout on attention would disable fast attention.
     """
-    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+    from .decoder import Decoder, Shape
 
-    return GPTNeoXForCausalLM(
-        GPTNeoXConfig(
-            vocab_size=len(SPECIALS) + 256,
-            hidden_size=config.width,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
-            intermediate_size=config.feedforward,
-            hidden_dropout=config.dropout,
-            max_position_embeddings=config.max_positions,
-            rotary_pct=1.0,
-            use_parallel_residual=False,
-            tie_word_embeddings=True,
-            bos_token_id=1,
-            eos_token_id=2,
-            pad_token_id=0,
+    return Decoder(
+        Shape(
+            vocabulary=BYTE_TOKENS,
+            width=config.width,
+            layers=config.layers,
+            heads=config.heads,
+            feedforward=config.feedforward,
+            dropout=config.dropout,
+            max_positions=config.max_positions,
         )
     )
 
@@ -128,9 +124,12 @@ def _t5(config: Scratch) -> T5ForConditionalGeneration:
     """T5 with ReLU, the architecture of TIGER (Rajput et al. 2023, arXiv 2305.05065, 4.1)."""
     from transformers import T5Config, T5ForConditionalGeneration
 
-    return T5ForConditionalGeneration(
+    from .quiet import quiet
+
+    quiet()
+    model = T5ForConditionalGeneration(
         T5Config(
-            vocab_size=len(SPECIALS) + 256,
+            vocab_size=BYTE_TOKENS,
             d_model=config.width,
             d_kv=config.head_width or config.width // config.heads,
             d_ff=config.feedforward,
@@ -142,3 +141,5 @@ def _t5(config: Scratch) -> T5ForConditionalGeneration:
             pad_token_id=0,
         )
     )
+    model.config.use_cache = False
+    return model

@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
-from transformers import GenerationConfig, PretrainedConfig, PreTrainedModel
 
-from .base import Network, Traits
+from .base import Traits
 
 
-def traits_of(network: Network | PreTrainedModel) -> Traits:
+def of_transformers(network: Any) -> bool:
+    """Whether ``network`` is a model of transformers, else a :class:`.base.Network` with traits."""
+    return not hasattr(network, "traits")
+
+
+def traits_of(network: Any) -> Traits:
     """Properties of ``network``."""
-    if not isinstance(network, PreTrainedModel):
-        return network.traits
-    config: Any = network.config
+    if not of_transformers(network):
+        traits: Traits = network.traits
+        return traits
+    config = network.config
     width = config.hidden_size
     # T5 with tied embeddings scales states down before the head
     state_scale = width**-0.5 if getattr(config, "scale_decoder_outputs", False) else 1.0
@@ -31,21 +36,23 @@ def traits_of(network: Network | PreTrainedModel) -> Traits:
     )
 
 
-def decoder_of(network: Network | PreTrainedModel) -> nn.Module:
+def decoder_of(network: Any) -> nn.Module:
     """``network`` without its output head: embedded tokens → hidden states."""
-    if isinstance(network, PreTrainedModel) and not network.config.is_encoder_decoder:
+    if of_transformers(network) and not network.config.is_encoder_decoder:
         decoder: nn.Module = getattr(network, network.base_model_prefix)
         return decoder
     return network.get_decoder()  # type: ignore[no-any-return]
 
 
-def configs_of(network: Network | PreTrainedModel) -> tuple[Any, Any]:
+def configs_of(network: Any) -> tuple[Any, Any]:
     """The architecture and generation configs, which the trainer of transformers needs."""
-    if isinstance(network, PreTrainedModel):
+    from transformers import GenerationConfig, PretrainedConfig
+
+    if of_transformers(network):
         return network.config, network.generation_config
     return PretrainedConfig(), GenerationConfig()
 
 
-def quantised(network: Network | PreTrainedModel) -> bool:
+def quantised(network: Any) -> bool:
     """Whether the frozen weights are quantised."""
     return bool(getattr(network, "is_quantized", False))

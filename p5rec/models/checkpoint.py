@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
 
 from p5rec.backbones.adapters import LAST, is_adapted, stack_names
 from p5rec.backbones.attention import use_short_attention
@@ -27,6 +26,7 @@ from p5rec.backbones.config import LoraSettings
 from p5rec.backbones.load import load_backbone
 from p5rec.backbones.registry import AnyBackbone
 from p5rec.backbones.transformer import quantised
+from p5rec.backbones.vocabulary import Vocabulary
 from p5rec.core.artefacts import digest, file_sha256, library_versions, read_json, write_json
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, input_error
@@ -42,6 +42,9 @@ from .config import BUNDLE, HeadsConfig, ItemHeadConfig
 from .inputs import CodeLayout, literal_for
 from .multitask import MultitaskModel
 from .ratings import RatedHistories
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 WEIGHTS, PROMPTS = "trained.safetensors", "prompts.json"
 ITEM_EMBEDDINGS = "item_embeddings"  # name of the weight
@@ -75,7 +78,7 @@ class Bundle:
 
     Attributes:
         model: in eval mode.
-        tokenizer: with the item tokens.
+        vocabulary: with the item tokens.
         layout: the items' codes and their token ids.
         settings: how the model was built.
         item_ids: ``(N,)`` external ids of the items.
@@ -83,7 +86,7 @@ class Bundle:
     """
 
     model: MultitaskModel
-    tokenizer: PreTrainedTokenizerBase
+    vocabulary: Vocabulary
     layout: CodeLayout
     settings: BundleSettings
     item_ids: Sequence[str]
@@ -95,10 +98,14 @@ class Bundle:
         return id_keys(self.item_ids)
 
     @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """With the item tokens; opened at its first use."""
+        return self.vocabulary.tokenizer
+
+    @property
     def bos(self) -> int:
         """The start token of a history."""
-        bos = self.tokenizer.bos_token_id
-        return self.tokenizer.eos_token_id if bos is None else bos
+        return self.vocabulary.bos
 
     def view(self, corpus: Corpus) -> CorpusView:
         """``corpus`` for this model's prompts, with items written as in training."""
@@ -169,7 +176,7 @@ def build(
         ).eval()
     merged = settings.backbone.items == "positions"
     layout = CodeLayout(codes, backbone.first_new, behaviours, merged)
-    return Bundle(model, backbone.tokenizer, layout, settings, item_ids, prompts or {})
+    return Bundle(model, backbone.vocabulary, layout, settings, item_ids, prompts or {})
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:

@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from transformers import PreTrainedModel
 
-from p5rec.backbones.merge import merge
+from p5rec.backbones.merge import can_export, merge
 from p5rec.core.artefacts import file_sha256, library_versions, read_json, write_json, writing
 from p5rec.core.errors import input_error
 from p5rec.ids.tokens import item_strings
@@ -40,7 +39,7 @@ def export(model: Path, out: Path, dtype: str = "float32", *, download: bool = F
     if out.exists():
         raise input_error(out, "a new folder", "one that exists", "name another or delete it")
     bundle = load_bundle(model, download=download)
-    if not isinstance(bundle.model.causal, PreTrainedModel):
+    if not can_export(bundle.model.causal):
         raise input_error(
             model, "a model around a network of transformers",
             f"backbone.kind: {bundle.settings.backbone.kind}",

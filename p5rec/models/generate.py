@@ -7,16 +7,11 @@ out = model.generate(**prompts, custom_generate=ItemSearch(items), num_beams=20,
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from transformers.generation.utils import (
-    GenerateBeamDecoderOnlyOutput,
-    GenerateBeamEncoderDecoderOutput,
-    GenerateBeamOutput,
-)
 
 from p5rec.backbones.attention import adds_mask
 from p5rec.decode.allowed import Allowed, OpenNodes
@@ -24,6 +19,9 @@ from p5rec.decode.beam import beam_search
 from p5rec.decode.token_sequences import END, TokenSequences
 
 from .readers import DecoderReader, Reader, TreeReader
+
+if TYPE_CHECKING:
+    from transformers.generation.utils import GenerateBeamOutput
 
 
 class ItemTokenScorer:
@@ -85,6 +83,11 @@ class ItemSearch:
         Raises:
             ValueError: ``num_return_sequences`` exceeds the number of beams.
         """
+        from transformers.generation.utils import (
+            GenerateBeamDecoderOnlyOutput,
+            GenerateBeamEncoderDecoderOutput,
+        )
+
         device = input_ids.device
         beams, k = generation_config.num_beams, generation_config.num_return_sequences
         item_tokens, each = self.sequences.to(device), max(beams, k)

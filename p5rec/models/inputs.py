@@ -6,18 +6,20 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from p5rec.core.examples import Example
 from p5rec.core.features import Behaviours, behaviour_codes
 from p5rec.core.types import Histories, ItemCodes
 from p5rec.prompting.render import to_messages
 from p5rec.tasks.literal import Literal
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Self
 
 import torch
@@ -76,7 +76,6 @@ class ItemModel(nn.Module):
         self.starts = [self.first + int(start) for start in codes.starts]
         self.trie = Trie.build(codes.codes, codes.sizes)
         self.traits = backbone.traits
-        self.config, self.generation_config = configs_of(self.causal)  # for the trainer
         width = self.traits.width
         heads = heads or HeadsConfig()
         self.heads = RatingHeads(width, scale, heads) if len(scale) and heads.any else None
@@ -103,6 +102,16 @@ class ItemModel(nn.Module):
         """The language model without its adapter wrapper: a
         :class:`p5rec.backbones.base.Network`."""
         return self.lm.get_base_model() if hasattr(self.lm, "get_base_model") else self.lm
+
+    @cached_property
+    def config(self) -> Any:
+        """The architecture config, which the trainer needs."""
+        return configs_of(self.causal)[0]
+
+    @cached_property
+    def generation_config(self) -> Any:
+        """The generation config, which the trainer needs."""
+        return configs_of(self.causal)[1]
 
     @property
     def seq2seq(self) -> bool:

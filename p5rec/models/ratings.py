@@ -11,15 +11,17 @@ arXiv:2205.08084).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from p5rec.core.types import ranges
 
 from .config import RATING_SEQUENCE
 from .inputs import CodeLayout
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 TASK = RATING_SEQUENCE  # the task that trains on rating sequences
 

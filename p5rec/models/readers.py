@@ -12,8 +12,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from transformers import DynamicCache, EncoderDecoderCache
-from transformers.modeling_outputs import BaseModelOutput
 
 # tokens of prompts per thread and forward pass on a CPU: activations then fit in its caches
 CACHED_TOKENS = 512
@@ -99,14 +97,14 @@ class TreeReader:
         shared = min(shared, int(self.lengths.min()) - 1)  # the last token has the output
         if shared < MIN_SHARED_TOKENS:
             return None
-        cache = DynamicCache()
+        cache = _empty_cache()
         once = {name: value[:1, :shared] for name, value in self.prompt.items()}
         self.run(**once, attention_mask=None, past_key_values=cache, use_cache=True)
         return cache
 
     def _prefill(self, chunk: slice, keep: bool, shared: Any) -> tuple[Tensor, Any]:
         """The outputs ``(n, X)`` after some prompts, and their key-value cache."""
-        mask, cache, done = self.mask[chunk], DynamicCache() if keep else None, 0
+        mask, cache, done = self.mask[chunk], _empty_cache() if keep else None, 0
         if shared is not None:
             done = shared.get_seq_length()
             cache = _concatenated([shared] * len(mask))
@@ -144,9 +142,16 @@ class TreeReader:
         return torch.zeros_like(visible, dtype=self.dtype).masked_fill(~visible, hidden)
 
 
+def _empty_cache() -> Any:
+    """A key-value cache of transformers."""
+    from transformers import DynamicCache
+
+    return DynamicCache()
+
+
 def _concatenated(caches: list[Any]) -> Any:
     """The key-value caches of several batches as one; a copy."""
-    out = DynamicCache()
+    out = _empty_cache()
     for layer, each in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
         keys, values = (torch.cat([getattr(c, n) for c in each]) for n in ("keys", "values"))
         out.update(keys, values, layer)
@@ -222,7 +227,9 @@ class DecoderReader:
 
     def read(self, *, keep: bool = True) -> Tensor:
         """See :class:`Reader`."""
-        self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        from transformers import EncoderDecoderCache
+
+        self.cache = EncoderDecoderCache(_empty_cache(), _empty_cache())
         self.of_beams = self.encoded, self.mask
         start = torch.full((len(self.encoded), 1), self.start, device=self.encoded.device)
         return self._run({"decoder_input_ids": start})
@@ -242,6 +249,8 @@ class DecoderReader:
         return self._run(named).unflatten(0, (batch, beams))
 
     def _run(self, inputs: dict[str, Tensor]) -> Tensor:
+        from transformers.modeling_outputs import BaseModelOutput
+
         encoded, mask = self.of_beams
         outputs = self.run(
             **inputs,

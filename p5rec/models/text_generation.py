@@ -5,13 +5,17 @@ B requests, T tokens of a prompt, n tokens of the longest output.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
-from transformers import LogitsProcessorList
 
 from .multitask import MultitaskModel
 from .scorer import prompt_reader
 from .words import LogitsReader
+
+if TYPE_CHECKING:
+    from transformers import LogitsProcessorList
 
 
 def generate_tokens(

@@ -6,10 +6,10 @@ N items, L tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from p5rec.decode.token_sequences import END, TokenSequences
 
@@ -17,6 +17,9 @@ from .generate import ItemTokenScorer
 from .multitask import MultitaskModel
 from .scorer import prompt_reader
 from .words import LogitsReader
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 def title_tokens(tokenizer: PreTrainedTokenizerBase, titles: Sequence[str]) -> TokenSequences:

@@ -6,11 +6,11 @@ B requests, R texts, T tokens, D hidden width, V vocabulary size.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from p5rec.decode.beam import beam_search
 from p5rec.decode.token_sequences import END, TokenSequences
@@ -20,6 +20,9 @@ from .multitask import MultitaskModel
 from .ratings import rating_words
 from .readers import Reader
 from .scorer import prompt_reader
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 class WordScorer:

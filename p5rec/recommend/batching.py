@@ -35,6 +35,6 @@ def prompt_batches(
     device = bundle.model.device
     with progress_bar(len(prompts), desc, unit) as advance:
         for numbers in by_length(lengths + extra, tokens):
-            ids, mask = pad([prompts[n] for n in numbers], bundle.tokenizer.pad_token_id)
+            ids, mask = pad([prompts[n] for n in numbers], bundle.vocabulary.pad)
             yield numbers, ids.to(device), mask.to(device)
             advance(len(numbers))

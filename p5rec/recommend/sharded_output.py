@@ -195,8 +195,8 @@ def _merge(files: Sequence[Path], out: Path) -> None:
     with atomic_write(out, "wb") as handle:
         if out.suffix == ".parquet":
             with pq.ParquetWriter(handle, pq.read_schema(files[0])) as writer:
-                for file in files:
-                    writer.write_table(pq.read_table(file))
+                for file in files:  # pq.read_table imports pandas
+                    writer.write_table(pq.ParquetFile(file).read())
             return
         for number, file in enumerate(files):
             frame = pl.read_parquet(file, glob=False)

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback
 from transformers.integrations import unset_hf_deepspeed_config
 from trl import SFTConfig
 
+from p5rec.backbones.quiet import quiet
 from p5rec.backbones.transformer import quantised
 from p5rec.core.artefacts import read_json
 from p5rec.core.errors import UserError, input_error
@@ -84,6 +85,7 @@ def fit(
             examples); the processes cannot train together or resume from the checkpoint; a
             tracker is not installed.
     """
+    quiet()
     config = schedule.config
     if errors := config.missing_trackers():
         raise UserError(*errors)
