@@ -29,6 +29,7 @@ from decoders import (
     by_function,
     by_processor,
     generated,
+    generator,
     ours,
     random_codes,
     synchronise,
@@ -119,7 +120,7 @@ def floor_flops(bundle: Bundle, beams: int) -> float:
     attention, sliced head."""
     model = bundle.model
     layers = sum(2 * weight.numel() for weight in linears(bundle))
-    width, depth = model.config.hidden_size, model.config.num_hidden_layers
+    width, depth = model.traits.width, model.traits.depth
     saved = [1, *(min(beams, nodes) for nodes in model.trie.inner)]
     head = sum(2 * width * n * size for n, size in zip(saved, model.sizes, strict=True))
     attention = 4 * width * depth
@@ -173,7 +174,7 @@ def measure(
     row["share"]["bookkeeping"] = 1 - sum(watch.spent.values()) / total
     row["gflops"] = rate / 1e9
     row["floor_ratio"] = seconds["level"] * rate / floor_flops(bundle, beams)
-    rows, causal = TokenSequences.build(bundle.layout.items), bundle.model.causal
+    rows, causal = TokenSequences.build(bundle.layout.items), generator(bundle)
     ways = {
         "generate": by_function(rows, PROMPT),
         "generate_processor": by_processor(rows, PROMPT, bundle.tokenizer.eos_token_id, "vocab"),
@@ -197,7 +198,7 @@ def identical(normalisation: str, users: int = 20, beams: int = 20) -> bool:
     ids = torch.from_numpy(np.random.default_rng(2).integers(5, 200, (users, PROMPT)))
     rows = TokenSequences.build(bundle.layout.items)
     how = by_processor(rows, PROMPT, bundle.tokenizer.eos_token_id, normalisation)
-    items, scores = generated(bundle.model.causal, ids, beams, rows, how)
+    items, scores = generated(generator(bundle), ids, beams, rows, how)
     results, gained = ours(bundle, ids, beams)
     return bool((results == items).all() and (gained - scores).abs().max() < 1e-4)
 

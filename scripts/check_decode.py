@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from decoders import by_function, by_processor, generated, ours
+from decoders import by_function, by_processor, generated, generator, ours
 from torch import Tensor
 from transformers import T5Config, T5ForConditionalGeneration
 
@@ -84,11 +84,13 @@ def main() -> None:
     norm, end = bundle.settings.backbone.normalisation, bundle.tokenizer.eos_token_id
     rows = TokenSequences.build(bundle.layout.items)
 
+    causal = generator(bundle)
+
     def theirs(ids: Tensor, beams: int) -> tuple[Tensor, Tensor]:
         length = ids.shape[1]
         plain = norm == "vocab"  # the default of generate
         how = by_function(rows, length) if plain else by_processor(rows, length, end, norm)
-        return generated(bundle.model.causal, ids, beams, rows, how)
+        return generated(causal, ids, beams, rows, how)
 
     def own(ids: Tensor, beams: int) -> tuple[Tensor, Tensor]:
         return ours(bundle, ids, beams)
@@ -97,7 +99,7 @@ def main() -> None:
     for beams in options.beams:
         compare(name, prompts, beams, theirs, own)
     compare(f"{name}, all items", prompts[: options.full], len(rows.trie), theirs, own)
-    t5 = random_t5(bundle.model.config.vocab_size)
+    t5 = random_t5(bundle.model.tokens)
 
     def through(how: dict[str, Any]) -> Lists:
         return lambda ids, beams: generated(t5, ids, beams, rows, how)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessorList
 
+from p5rec.backbones.merge import merge
 from p5rec.core.rng import id_keys, tie_order
 from p5rec.decode.allowed import Allowed, OpenNodes
 from p5rec.decode.beam import beam_search
@@ -27,6 +29,12 @@ def random_codes(items: int, drawn: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     number = rng.permutation(np.unique(rng.integers(0, BOOK**LEVELS, drawn)))[:items]
     return np.stack(np.unravel_index(number, (BOOK,) * LEVELS), axis=1).astype(np.int32)
+
+
+def generator(bundle: Bundle) -> Any:
+    """The language model as a model of transformers, which has ``generate``."""
+    causal = bundle.model.causal
+    return causal if hasattr(causal, "generate") else merge(copy.deepcopy(causal))
 
 
 def generated(

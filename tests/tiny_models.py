@@ -97,6 +97,15 @@ def _save(
     return folder
 
 
+@torch.no_grad()
+def logits_of(bundle: Bundle, ids: torch.Tensor) -> torch.Tensor:
+    """The logits ``(B, T, V)`` of a decoder at tokens ``(B, T)``."""
+    causal = bundle.model.causal
+    hidden = bundle.model.states(inputs_embeds=causal.get_input_embeddings()(ids))
+    logits: torch.Tensor = causal.get_output_embeddings()(hidden)
+    return logits
+
+
 def some_codes(n: int = 24, sizes: tuple[int, ...] = (6, 5), seed: int = 0) -> ItemCodes:
     """``n`` distinct random code tuples for codebooks of ``sizes``."""
     rows = np.random.default_rng(seed).choice(int(np.prod(sizes)), n, replace=False)

@@ -35,12 +35,6 @@ class States(NamedTuple):
     last_hidden_state: Tensor
 
 
-class Logits(NamedTuple):
-    """The output of the decoder and its head ``(B, T, V)``."""
-
-    logits: Tensor
-
-
 @dataclass(frozen=True)
 class Shape:
     """Sizes of a :class:`Decoder`.
@@ -77,11 +71,6 @@ class Decoder(nn.Module):
         # created without values, as it shares those of the embedding
         self.lm_head = nn.Linear(shape.width, shape.vocabulary, bias=False, device="meta")
         self.lm_head.weight = self.gpt_neox.embed_in.weight
-
-    def forward(self, input_ids: Tensor, **inputs: Any) -> Logits:
-        """``(B, T)`` ids → logits; other arguments as of :meth:`Blocks.forward`."""
-        embedded = self.gpt_neox.embed_in(input_ids)
-        return Logits(self.lm_head(self.gpt_neox(embedded, **inputs).last_hidden_state))
 
     def get_input_embeddings(self) -> Any:
         """See :class:`.base.Network`."""
@@ -165,15 +154,18 @@ class Blocks(nn.Module):
 
     def forward(
         self,
-        inputs_embeds: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
         past_key_values: Any = None,
         use_cache: bool = False,
     ) -> States:
-        """Hidden states of embedded tokens ``(B, T, D)``.
+        """Hidden states of tokens.
 
         Args:
+            input_ids: ``(B, T)``, or
+            inputs_embeds: ``(B, T, D)``.
             attention_mask: ``(B, 1, T, S)`` bool, the positions that each attends to; None: all
                 before it, of its packed sequence.
             position_ids: ``(B, T)``; where they do not continue, a packed sequence starts. None:
@@ -181,19 +173,17 @@ class Blocks(nn.Module):
             past_key_values: a key-value cache of transformers, which is extended.
             use_cache: no effect: a cache that is given is used.
         """
+        embedded = self.embed_in(input_ids) if inputs_embeds is None else inputs_embeds
         seen = 0 if past_key_values is None else past_key_values.get_seq_length()
-        length = inputs_embeds.shape[1]
         mask = attention_mask
         if mask is None:
             packed = None if past_key_values is not None else position_ids
-            mask = _causal_mask(inputs_embeds, seen, packed, whole=self.attend is not None)
+            mask = _causal_mask(embedded, seen, packed, whole=self.attend is not None)
         if self.attend is not None and mask is not None:
-            lowest = torch.finfo(inputs_embeds.dtype).min
-            zero = torch.zeros((), dtype=inputs_embeds.dtype, device=mask.device)
-            mask = torch.where(mask, zero, lowest)
+            mask = _additive(mask, embedded.dtype)
         if position_ids is None:
-            position_ids = torch.arange(length, device=inputs_embeds.device)[None] + seen
-        hidden = self.emb_dropout(inputs_embeds)
+            position_ids = torch.arange(embedded.shape[1], device=embedded.device)[None] + seen
+        hidden = self.emb_dropout(embedded)
         inputs = (self._rotation(position_ids, hidden), mask, past_key_values, self.attend)
         for block in self.layers:
             if self.checkpointing is not None and self.training:
@@ -304,6 +294,12 @@ def _rotated(states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     """``(B, H, T, D / H)`` with the pairs of dimensions ``n`` and ``n + D / 2H`` rotated."""
     first, second = states.chunk(2, dim=-1)
     return states * cosines + torch.cat((-second, first), dim=-1) * sines
+
+
+def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A bool mask as one that is added to attention scores."""
+    shown = torch.zeros((), dtype=dtype, device=mask.device)
+    return torch.where(mask, shown, torch.finfo(dtype).min)
 
 
 def _causal_mask(

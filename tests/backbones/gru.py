@@ -11,7 +11,8 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from p5rec.backbones.base import Traits
 from p5rec.backbones.config import BackboneConfig
-from p5rec.backbones.scratch import byte_tokenizer
+from p5rec.backbones.scratch import BYTE_TOKENS, byte_vocabulary
+from p5rec.backbones.vocabulary import Vocabulary
 from p5rec.core.rng import derive_seed
 
 
@@ -22,12 +23,12 @@ class Gru(BackboneConfig):
     width: int = Field(16, ge=1)
     layers: int = Field(1, ge=1)
 
-    def open(self, seed: int, *, empty: bool, download: bool) -> tuple[Recurrent, Any]:
+    def open(self, seed: int, *, empty: bool, download: bool) -> tuple[Recurrent, Vocabulary]:
         """See :class:`p5rec.backbones.config.BackboneConfig`."""
-        tokenizer = byte_tokenizer()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
-            return Recurrent(len(tokenizer), self.width, self.layers), tokenizer
+            network = Recurrent(BYTE_TOKENS, self.width, self.layers)
+        return network, byte_vocabulary()
 
 
 class Body(nn.Module):

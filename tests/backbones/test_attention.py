@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import llama, make_bundle, save_llama, scratch
+from tiny_models import llama, make_bundle, save_llama
 from torch.nn.functional import scaled_dot_product_attention
 
 from p5rec.backbones.attention import NAME, short_attention
@@ -30,9 +30,8 @@ def test_it_is_softmax_attention(heads: int, groups: int, masked: bool) -> None:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("kind", ["llama", "scratch"])
-def test_a_model_in_inference_mode_has_the_same_logits(kind: str, tmp_path: Path) -> None:
-    bundle = make_bundle(llama(save_llama(tmp_path)) if kind == "llama" else scratch())
+def test_a_model_in_inference_mode_has_the_same_logits(tmp_path: Path) -> None:
+    bundle = make_bundle(llama(save_llama(tmp_path)))
     model = bundle.model.eval().causal
     ids = torch.randint(3, 250, (3, 20), generator=torch.Generator().manual_seed(0))
     mask = torch.ones_like(ids)

@@ -15,7 +15,7 @@ SIZES = {"width": 16, "layers": 1, "heads": 2, "feedforward": 16, "dropout": 0.0
 
 
 def tied() -> GPTNeoXForCausalLM:
-    return build_scratch(Scratch(**SIZES), seed=1).eval()
+    return build_scratch(Scratch(**SIZES), seed=1).to_transformers()
 
 
 def untied() -> LlamaForCausalLM:

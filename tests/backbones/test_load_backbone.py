@@ -39,7 +39,7 @@ def trains(model: torch.nn.Module) -> set[str]:
 def test_new_tokens_have_consecutive_ids_and_their_text_survives(source: str, folder: Path) -> None:
     config = scratch() if source == "scratch" else llama(folder)
     backbone = load_backbone(config, WORDS, seed=0)
-    tokenizer, first = backbone.tokenizer, backbone.first_new
+    tokenizer, first = backbone.vocabulary.tokenizer, backbone.first_new
     assert first == (259 if source == "scratch" else VOCABULARY)
     assert tokenizer.convert_tokens_to_ids(WORDS) == list(range(first, first + len(WORDS)))
     assert backbone.causal.get_input_embeddings().weight.shape[0] == first + len(WORDS)
@@ -56,7 +56,7 @@ def test_new_tokens_have_consecutive_ids_and_their_text_survives(source: str, fo
 @pytest.mark.parametrize("text", ["a <a_1> b", " <a_1>  <b_2> ", "x<a_1>y<a_12>", "<A_1> <a_1>s"])
 def test_item_tokens_are_matched_exactly(text: str, folder: Path) -> None:
     """They are matched like special tokens, within words and with the spaces around them."""
-    actual = load_backbone(llama(folder), WORDS, seed=0).tokenizer
+    actual = load_backbone(llama(folder), WORDS, seed=0).vocabulary.tokenizer
     special = AutoTokenizer.from_pretrained(folder)
     special.add_tokens([f"<|unused_{n}|>" for n in range(len(special), VOCABULARY)])
     special.add_tokens(WORDS, special_tokens=True)
@@ -67,7 +67,7 @@ def test_item_tokens_are_matched_exactly(text: str, folder: Path) -> None:
 
 
 def test_bytes_of_any_text_survive() -> None:
-    tokenizer = load_backbone(scratch(), WORDS, seed=0).tokenizer
+    tokenizer = load_backbone(scratch(), WORDS, seed=0).vocabulary.tokenizer
     for text in ("Amélie 天 🎬", "  two  spaces\n", "<a_99>", ""):
         assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
 

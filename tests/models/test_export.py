@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scratch, some_codes
+from tiny_models import (
+    llama,
+    logits_of,
+    make_bundle,
+    save_gpt2,
+    save_llama,
+    save_t5,
+    scratch,
+    some_codes,
+)  # fmt: skip
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from p5rec.backbones.config import BackboneConfig, LoraSettings
@@ -100,9 +109,12 @@ def test_exported_logits_equal_those_of_the_adapted_model(saved: Path, tmp_path:
     export(saved, tmp_path / "out")
     kind = AutoModelForSeq2SeqLM if bundle.model.seq2seq else AutoModelForCausalLM
     plain = kind.from_pretrained(tmp_path / "out").eval()
-    inputs = {"input_ids": ids, **({"decoder_input_ids": ids} if bundle.model.seq2seq else {})}
     with torch.no_grad():
-        expected, actual = bundle.model.causal(**inputs).logits, plain(**inputs).logits
+        if bundle.model.seq2seq:
+            inputs = {"input_ids": ids, "decoder_input_ids": ids}
+            expected, actual = bundle.model.causal(**inputs).logits, plain(**inputs).logits
+        else:
+            expected, actual = logits_of(bundle, ids), plain(input_ids=ids).logits
     assert actual.dtype == torch.float32
     assert expected.shape == actual.shape
     if bundle.settings.backbone.frozen_bytes:  # computes in bfloat16, and in int8 at 8 bits
@@ -131,8 +143,7 @@ def test_a_process_without_p5rec_loads_the_export(saved: Path, tmp_path: Path) -
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     actual = torch.load(tmp_path / "found.pt", weights_only=True)
-    with torch.no_grad():
-        expected = bundle.model.causal(input_ids=ids).logits
+    expected = logits_of(bundle, ids)
     assert differ(actual["logits"], expected) < 1e-5
     assert actual["items"] == bundle.layout.items.tolist()
     assert actual["text"] in bundle.layout.items.tolist()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_models import llama, make_bundle, save_gpt2, save_llama, scratch, some_codes
+from tiny_models import llama, logits_of, make_bundle, save_gpt2, save_llama, scratch, some_codes
 
 from p5rec.backbones.config import BackboneConfig, LoraSettings
 from p5rec.backbones.merge import merge
@@ -51,7 +51,7 @@ def outputs(bundle: Bundle) -> list[torch.Tensor]:
     model = bundle.model
     embedded, _ = model.embed(inputs(bundle))
     hidden = model.decoder(inputs_embeds=embedded).last_hidden_state
-    actual = [model.causal(input_ids=inputs(bundle)).logits, embedded, *model.heads(hidden[:, -1])]
+    actual = [logits_of(bundle, inputs(bundle)), embedded, *model.heads(hidden[:, -1])]
     return [*actual, model.code_head(hidden, embedded)]
 
 
@@ -104,7 +104,7 @@ def test_initialisation_keeps_all_outputs_and_is_saved(kind: str, tmp_path: Path
     ]
     # all adapters can be merged
     if "4bit" not in kind:
-        expected = again.model.causal(input_ids=inputs(again)).logits
+        expected = logits_of(again, inputs(again))
         actual = merge(again.model.causal)(input_ids=inputs(again)).logits
         assert (actual - expected).abs().max() / expected.abs().max() < 1e-5
 

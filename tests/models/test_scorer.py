@@ -15,7 +15,7 @@ from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scra
 from torch import Tensor
 
 from p5rec.backbones.load import Backbone
-from p5rec.backbones.scratch import byte_tokenizer
+from p5rec.backbones.scratch import byte_vocabulary
 from p5rec.core.types import ItemCodes
 from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
 from p5rec.decode.beam import beam_search
@@ -177,7 +177,7 @@ LARGEST = (4, 3, 3)
 def over(request: pytest.FixtureRequest) -> Callable[[np.ndarray], MultitaskModel]:
     """A model over any set of codes, all with the same language model."""
     wide = make_bundle(scratch(), some_codes(36, LARGEST)).ready().model
-    backbone = Backbone(wide.lm, byte_tokenizer(), wide.first)
+    backbone = Backbone(wide.lm, byte_vocabulary(), wide.first)
 
     def make(table: np.ndarray) -> MultitaskModel:
         torch.manual_seed(0)

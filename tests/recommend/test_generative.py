@@ -156,22 +156,20 @@ def test_texts_do_not_depend_on_other_prompts_and_respect_the_limit(bundle: Bund
     assert any(cut != whole for whole, cut in zip(together, short, strict=True))
 
 
-def test_a_text_ends_at_the_end_token_and_keeps_item_codes(bundle: Bundle) -> None:
+def test_a_text_ends_at_the_end_token_and_keeps_item_codes(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The model generates an item, the end token, and then more."""
     tokenizer = bundle.tokenizer
     tokens = tokenizer("Try <a_1><b_2>.<|end|>lost", add_special_tokens=False)["input_ids"]
-    original = bundle.model.causal.generate
 
     def generate(inputs_embeds, **options):
         assert options["do_sample"] is False
         assert options["num_beams"] == 1
         return torch.tensor([tokens] * len(inputs_embeds))
 
-    bundle.model.causal.generate = generate
-    try:
-        assert generate_texts(bundle, QUESTIONS[:2], WIDE) == ["Try <a_1><b_2>."] * 2
-    finally:
-        bundle.model.causal.generate = original
+    monkeypatch.setattr(bundle.model.causal, "generate", generate, raising=False)
+    assert generate_texts(bundle, QUESTIONS[:2], WIDE) == ["Try <a_1><b_2>."] * 2
 
 
 def test_too_few_beams_are_refused() -> None:

@@ -58,7 +58,7 @@ def bundle(corpus: Corpus) -> Bundle:
     )  # fmt: skip
     prompts = PromptLibrary.load().subset_dump()
     bundle = Bundle(
-        made.model, made.tokenizer, made.layout, made.settings, corpus.catalog.ids, prompts
+        made.model, made.vocabulary, made.layout, made.settings, corpus.catalog.ids, prompts
     )
     return bundle.ready()
 

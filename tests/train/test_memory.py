@@ -8,9 +8,9 @@ import pytest
 import torch
 from small_runs import config, curve, train
 from tiny_models import SHAPE, llama, make_bundle, save_llama, scratch
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXMLP
 
 from p5rec.backbones.config import BackboneConfig
+from p5rec.backbones.decoder import FeedForward
 from p5rec.core.errors import UserError
 from p5rec.models.multitask import MultitaskModel
 from p5rec.train.optimizer import make_optimizer
@@ -49,8 +49,8 @@ def test_gradient_checkpointing_gives_the_same_weights(
 def test_a_checkpointed_block_is_computed_twice(
     enabled: bool, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls, forward = [], GPTNeoXMLP.forward
-    monkeypatch.setattr(GPTNeoXMLP, "forward", lambda *a: calls.append(1) or forward(*a))
+    calls, forward = [], FeedForward.forward
+    monkeypatch.setattr(FeedForward, "forward", lambda *a: calls.append(1) or forward(*a))
     train(scratch(lora=True), config(steps=3, gradient_checkpointing=enabled), tmp_path)
     assert len(calls) == times * 3 * SHAPE["layers"]
 

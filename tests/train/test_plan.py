@@ -163,7 +163,7 @@ def test_planned_activations_are_those_saved_for_backward(
         return tensor
 
     with saved_tensors_hooks(save, lambda tensor: tensor):
-        pretrained = torch.randn(4, 30, bundle.model.config.hidden_size, requires_grad=True)
+        pretrained = torch.randn(4, 30, bundle.model.traits.width, requires_grad=True)
         decoder(inputs_embeds=pretrained)
     real = sum(t.untyped_storage().nbytes() for at, t in saved.items() if at not in weights)
     shapes = build_bundle(config, empty=True).model
