@@ -1,4 +1,4 @@
-"""A saved hybrid recommends without the libraries of training and reports."""
+"""A saved hybrid recommends without transformers and the libraries of training and reports."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 import p5rec
 
 UNUSED = (
-    "bitsandbytes", "datasets", "deepspeed", "evaluate", "gguf", "matplotlib", "pandas", "peft",
-    "sklearn", "transformers.trainer", "trl", "p5rec.pipeline.prepared", "p5rec.train.training",
+    "accelerate", "bitsandbytes", "datasets", "deepspeed", "evaluate", "gguf", "matplotlib",
+    "pandas", "peft", "sklearn", "tokenizers", "transformers", "trl", "p5rec.pipeline.prepared",
+    "p5rec.train.training",
 )  # fmt: skip
 SCRIPT = f"""
 import sys
