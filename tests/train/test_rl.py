@@ -10,7 +10,7 @@ import pytest
 import torch
 from datasets import Dataset
 from oracles import score_codes
-from tiny_models import make_bundle, scratch, some_codes
+from tiny_models import llama, make_bundle, save_llama, scratch, some_codes
 from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
 
@@ -160,7 +160,8 @@ def test_the_loss_and_its_gradient_are_those_of_trl(
 ) -> None:
     """trl's trainer supports a model with one token per code; the sampled items are the same."""
     monkeypatch.setattr(ExtendedHead, "bias", None, raising=False)  # for trl's fused head
-    bundle = make_bundle(scratch(items="tokens", normalisation="vocab"))
+    base = save_llama(tmp_path / "base")
+    bundle = make_bundle(llama(base, items="tokens", normalisation="vocab"))
     model, causal = bundle.model.eval(), bundle.model.causal
     own = causal.forward
     arguments = GRPOConfig(
