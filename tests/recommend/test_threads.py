@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tiny_models import make_bundle, scratch, some_codes
 
-from p5rec.core.progress import progress_bars
+from p5rec.core import progress
 from p5rec.core.types import Corpus, Histories
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
@@ -127,12 +127,13 @@ def test_ten_threads_equal_one(corpus: Corpus, capfd: pytest.CaptureFixture[str]
 
 
 def test_progress_bars_appear_in_the_waiting_thread(
-    corpus: Corpus, capfd: pytest.CaptureFixture[str]
+    corpus: Corpus, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
     recommender = GenerativeRecommender(loaded(corpus), DECODE)
     recommender.recommend(requests(2), 3)
     assert capfd.readouterr() == ("", "")
-    with progress_bars(), ThreadPoolExecutor(1) as pool:
+    with progress.progress_bars(), ThreadPoolExecutor(1) as pool:
         pool.submit(recommender.recommend, requests(2), 3).result()
         assert capfd.readouterr() == ("", "")
         recommender.recommend(requests(2), 3)
