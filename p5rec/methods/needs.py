@@ -22,6 +22,14 @@ class Codes:
 
 
 @dataclass(frozen=True)
+class Vectors:
+    """The vectors of the recipe that have this name: the folder of a
+    :class:`~p5rec.data.vector_store.VectorStore`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Model:
     """The model of another method.
 
@@ -66,4 +74,4 @@ class DerivedArtefact:
     needs: Mapping[str, Need] = field(default_factory=dict)
 
 
-Need = Codes | Model | Component | DerivedArtefact
+Need = Codes | Vectors | Model | Component | DerivedArtefact

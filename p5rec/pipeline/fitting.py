@@ -29,7 +29,7 @@ from p5rec.data.train_events import permute_histories
 from p5rec.methods.base import LISTS, VALIDATION, Method
 from p5rec.methods.fitted import MODEL, Fitted
 from p5rec.methods.folder import complete
-from p5rec.methods.needs import Codes, Component, DerivedArtefact, Inputs, Model, Need
+from p5rec.methods.needs import Codes, Component, DerivedArtefact, Inputs, Model, Need, Vectors
 
 from .prepared import Prepared
 
@@ -44,10 +44,12 @@ class RunContext:
     Attributes:
         ids: semantic ids.
         methods: fitted methods.
+        vectors: stored vectors.
     """
 
     ids: Mapping[str, Sequence[Artefact]] = field(default_factory=dict)
     methods: Mapping[str, Sequence[Fitted]] = field(default_factory=dict)
+    vectors: Mapping[str, Sequence[Artefact]] = field(default_factory=dict)
 
 
 ALONE = RunContext()
@@ -308,6 +310,9 @@ class _Run:
             case Codes(name):
                 ids = among.ids[name]
                 return ids[self.nth % len(ids)].path, ids[self.nth % len(ids)]
+            case Vectors(name):
+                stores = among.vectors[name]
+                return stores[self.nth % len(stores)].path, stores[self.nth % len(stores)]
             case Model(name, hashed):
                 if name not in among.methods:
                     return Path(name), digest([hashed(Path(name)), _seen_by(Path(name)).summary()])
