@@ -19,15 +19,15 @@ def renderings(library: PromptLibrary, family: str) -> str:
     """The renderings of every template of a family."""
     lines = []
     for template in library.templates(family):
-        record, shot, *_ = sample_records(template.task)
-        bare, with_example = render(template, record), render(template, record, [shot])
+        record, *shots = sample_records(template.task)  # an open-ended task has no worked example
+        bare = render(template, record)
         lines.append(f"==== {template.full_id}\n")
         if bare.system:
             lines.append(f"[system]\n{bare.system}\n")
-        lines.append(
-            f"[source]\n{bare.source}\n[source, one example]\n{with_example.source}\n"
-            f"[target]\n{bare.target}\n"
-        )
+        lines.append(f"[source]\n{bare.source}")
+        if shots:
+            lines.append(f"[source, one example]\n{render(template, record, shots[:1]).source}")
+        lines.append(f"[target]\n{bare.target}\n")
     return "\n".join(lines)
 
 

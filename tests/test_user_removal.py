@@ -222,7 +222,7 @@ def test_training_prompts(pair: Pair, family: str) -> None:
         examples = ExampleSource(view, library, {family: 1.0}, 2 * len(rows), 5)
         seen: Counter[int] = Counter()
         for example in examples:
-            key = int(task.keys(view)[example.item if task.of_items else example.event])
+            key = int(task.keys(view)[example.item if task.of == "items" else example.event])
             seen[key] += 1
             yield (key, seen[key]), example
 

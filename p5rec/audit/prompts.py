@@ -68,7 +68,8 @@ def audit_prompts(
     for family in library.families():
         task = library.family(family).task
         for split_name in ("valid", "test"):
-            if TASKS.get(task).of_items or TASKS.get(task).unavailable(view, split_name):
+            spec = TASKS.get(task)
+            if spec.of != "events" or spec.unavailable(view, split_name):
                 continue
             fitting = [t.full_id for t in library.fitting(family, view)]
             if fitting:

@@ -68,7 +68,7 @@ def choose(
     chosen: dict[int, Record] = {}
     for point in derive_rng(seed, "shots").integers(2**64, size=count, dtype=np.uint64):
         for row in pool.after(point):
-            if row in chosen or (not task.of_items and _user(view, row) == record.user):
+            if row in chosen or (task.of == "events" and _user(view, row) == record.user):
                 continue
             shot = task.build(view, row, derive_rng(seed, "shot", int(keys[row])), limits)
             if own not in (view.names.titles[item] for item in shot.mentions):

@@ -94,7 +94,8 @@ def sample_view() -> CorpusView:
 def sample_records(task: str) -> list[Record]:
     """A record of a task from the sample corpus, followed by up to three worked examples."""
     view, kind = sample_view(), TASKS.get(task)
-    row = 4  # the first reader's test event, and the item of that event
+    # the first reader, that reader's test event, and the item of that event
+    row = 0 if kind.of == "users" else 4
     rng, pool = derive_rng(0, "sample", task), fewshot.Pool.of(view, task)
     record = kind.build(view, row, rng, LIMITS)
     return [record, *fewshot.choose(view, record, pool, 3, 0, LIMITS)]

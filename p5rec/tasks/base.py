@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -38,9 +39,10 @@ class Task:
         predictions: type of the predictions.
         capability: capability that a fitted method needs for the task (see
             ``p5rec.methods.predictors``). With ``recommend``, the predictions are ranked lists for
-            all users.
+            all users. "": no method predicts the task.
         metrics: main metrics in a report; tables are sorted by the first.
-        rows: ``(view, split_name) → (R,)`` the event rows (item rows if ``of_items``) of a split.
+        rows: ``(view, split_name) → (R,)`` the rows of a split that are queried: event rows, or
+            what ``of`` says.
         build: builds the record of one row.
         query: ``(view, rows (R,), seed) → `` the queries about the rows at once, where they need no
             records; None makes one query from the record of each row.
@@ -48,7 +50,9 @@ class Task:
             A task without source fields has no prompts. The first target field is the target.
         references: kinds of baseline methods that are evaluated on the same queries.
         needs: groups of data; the corpus must have at least one entry of each group.
-        of_items: the rows are items, not events.
+        of: what the rows are: ``events``, ``items`` or ``users``.
+        open_ended: the data have no targets. Texts are written for items or users, and nothing is
+            trained or evaluated; there are no :attr:`rows`.
         all_earlier: the history of a held-out event has every event of an earlier moment, as in
             production; otherwise it has events of earlier splits alone.
     """
@@ -64,7 +68,8 @@ class Task:
     target_fields: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     needs: tuple[tuple[str, ...], ...] = ()
-    of_items: bool = False
+    of: Literal["events", "items", "users"] = "events"
+    open_ended: bool = False
     all_earlier: bool = False
 
     @property
@@ -79,18 +84,25 @@ class Task:
         return frozenset(n for n in names if FIELDS[n].needs and FIELDS[n].needs not in view.has)
 
     def keys(self, view: CorpusView) -> np.ndarray:
-        """The keys of all events ``(E,)``, or of all items ``(N,)`` if ``of_items``."""
+        """The keys of all events ``(E,)``, items ``(N,)`` or users ``(U,)``."""
         log = view.corpus.interactions
-        return log.item_keys if self.of_items else log.event_keys
+        match self.of:
+            case "items":
+                return log.item_keys
+            case "users":
+                return log.user_keys
+        return log.event_keys
 
     def unavailable(self, view: CorpusView, split_name: str = "train") -> str | None:
         """The reason why the corpus has no queries for this task, or None."""
+        if self.open_ended:
+            return f"{self.name}: no data have targets of this task; write texts with it (texts:)"
         for group in self.needs:
             if not view.has.intersection(group):
                 wanted = " or ".join(DATA[d] for d in group)
                 return f"{self.name} needs {wanted}, and the data have none"
         if not len(self.rows(view, split_name)):
-            kind = "item" if self.of_items else f"{split_name} event"
+            kind = "item" if self.of == "items" else f"{split_name} event"
             return f"{self.name}: no {kind} fits the task"
         return None
 

@@ -18,7 +18,7 @@ def _direct(view: CorpusView, event: int, rng: np.random.Generator, limits: Limi
     log = view.corpus.interactions
     item = int(log.items[event])
     builder = RecordBuilder(view, limits)
-    builder.liked(event, rng)
+    builder.liked(view.past(event), rng)
     builder.target(item)
     candidates = builder.choice(event, item, rng)
     return replace(builder.record("direct", event, item), candidates=candidates)

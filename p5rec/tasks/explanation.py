@@ -25,7 +25,7 @@ def _explanation(view: CorpusView, event: int, rng: np.random.Generator, limits:
     item = int(view.corpus.interactions.items[event])
     builder = RecordBuilder(view, limits)
     builder.item(item)
-    recent = builder.liked(event, rng)
+    recent = builder.liked(view.past(event), rng)
     builder.ratings(event)
     title, attributes = view.names.titles[item], view.attribute_text(item)
     builder.values["explanation"] = (

@@ -89,6 +89,7 @@ FIELDS: Mapping[str, Field] = {
     "target_title": Field("title", "its title", truncate="words"),
     "verdict": Field("text", "yes or no"),
     "explanation": Field("text", "why the item suits the user"),
+    "description": Field("text", "what a language model writes about the item or the user"),
     "review": Field("text", "the user's review of the item", "review", truncate="words"),
     "summary": Field("text", "the summary the user put above the review", "summary"),
 }

@@ -37,7 +37,7 @@ TEXT_TO_ID = Task(
     target_fields=("item",),
     rows=_item_rows,
     build=_item("item-text-to-id"),
-    of_items=True,
+    of="items",
 )
 
 ID_TO_TEXT = Task(
@@ -49,5 +49,5 @@ ID_TO_TEXT = Task(
     target_fields=("title", "attributes"),
     rows=_item_rows,
     build=_item("item-id-to-text"),
-    of_items=True,
+    of="items",
 )

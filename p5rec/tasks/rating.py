@@ -9,13 +9,10 @@ import numpy as np
 from .base import Task
 from .fields import Record
 from .predictions import Ratings
-from .record_builder import HISTORY, ITEM, USER, Limits, RecordBuilder
+from .record_builder import HISTORY, ITEM, RATED, USER, Limits, RecordBuilder
 from .view import CorpusView, decimal
 
-STATISTICS = (
-    "rated_titles", "rated_items", "user_mean", "user_count", "item_mean", "item_count", "lowest",
-    "highest",
-)  # fmt: skip
+STATISTICS = ("user_mean", "user_count", "item_mean", "item_count")
 
 
 def _rating_rows(view: CorpusView, split_name: str) -> np.ndarray:
@@ -23,27 +20,21 @@ def _rating_rows(view: CorpusView, split_name: str) -> np.ndarray:
 
 
 def _rating(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
-    log, scale = view.corpus.interactions, view.scale
-    if log.ratings is None or scale is None:
+    log = view.corpus.interactions
+    if log.ratings is None or view.scale is None:
         raise ValueError("expected a corpus with ratings, got one without")
     item, rating = int(log.items[event]), decimal(log.ratings[event])
     builder = RecordBuilder(view, limits)
     builder.item(item)
-    history = builder.history(event)
     past = view.past(event)
-    rated, known = history[view.rated[history]], past[view.rated[past]]
-    scores = [format(float(r), "g") for r in log.ratings[rated]]
-    pairs = list(zip(log.items[rated].tolist(), scores, strict=True))
+    builder.rated(builder.history(past))
+    known = past[view.rated[past]]
     item_mean, item_count = view.item_ratings(np.array([event]))[0].tolist()
     builder.values |= {
-        "rated_titles": tuple((view.names.titles[i], score) for i, score in pairs),
-        "rated_items": tuple((view.names.ids[i], score) for i, score in pairs),
         "user_mean": round(float(log.ratings[known].mean()) if len(known) else view.mean, 1),
         "user_count": len(known),
         "item_mean": round(item_mean, 2),
         "item_count": int(item_count),
-        "lowest": scale.low,
-        "highest": scale.high,
         "rating": rating,
     }
     return replace(builder.record("rating", event, item), rating=rating)
@@ -55,7 +46,7 @@ RATING = Task(
     capability="predict_rating",
     metrics=("RMSE", "MAE", "AUC"),
     references=("global-mean", "user-mean", "item-mean", "bias", "mf"),
-    source_fields=(*USER, *ITEM, *HISTORY, *STATISTICS),
+    source_fields=(*USER, *ITEM, *HISTORY, *RATED, *STATISTICS),
     target_fields=("rating",),
     rows=_rating_rows,
     build=_rating,

@@ -16,6 +16,7 @@ CHOICE = ("candidates", "candidate_titles", "options", "title_options")
 ITEM = ("item", "title", "attributes")
 USER = ("user_attributes",)
 STARS = ("stars", "lowest", "highest")
+RATED = ("rated_titles", "rated_items", "lowest", "highest")
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,13 @@ class RecordBuilder:
         }
         self.mentions.add(item)
 
-    def history(self, event: int) -> np.ndarray:
-        """Adds the fields ``HISTORY``; returns the event rows of the history, oldest first."""
-        past = self.view.past(event)[-self.limits.max_history :]
+    def history(self, past: np.ndarray) -> np.ndarray:
+        """Adds the fields ``HISTORY``; returns the event rows that they show, oldest first.
+
+        Args:
+            past: the event rows of the whole history, oldest first.
+        """
+        past = past[-self.limits.max_history :]
         items = self.view.corpus.interactions.items[past].tolist()
         ids, titles = _ids(self.view, items), _titles(self.view, items)
         self.values |= {
@@ -83,12 +88,30 @@ class RecordBuilder:
         self.mentions.update(items)
         return past
 
-    def liked(self, event: int, rng: np.random.Generator) -> list[int]:
+    def rated(self, events: np.ndarray) -> None:
+        """Adds the fields ``RATED``: the ``events`` with a rating, if the corpus has ratings."""
+        log, scale = self.view.corpus.interactions, self.view.scale
+        if scale is None or log.ratings is None:
+            return
+        rated = events[self.view.rated[events]]
+        scores = [format(float(rating), "g") for rating in log.ratings[rated]]
+        items = log.items[rated].tolist()
+        self.values |= {
+            "rated_titles": tuple(zip(_titles(self.view, items), scores, strict=True)),
+            "rated_items": tuple(zip(_ids(self.view, items), scores, strict=True)),
+            "lowest": scale.low,
+            "highest": scale.high,
+        }
+
+    def liked(self, past: np.ndarray, rng: np.random.Generator) -> list[int]:
         """Adds the fields ``LIKED``; returns the items, most recent first.
 
         If the user liked no item yet, the fields contain the whole history.
+
+        Args:
+            past: the event rows of the history, oldest first.
+            rng: of the order of the items.
         """
-        past = self.view.past(event)
         best = past[self.view.liked[past]]
         chosen = (best if len(best) else past)[-self.limits.max_history :]
         recent = self.view.corpus.interactions.items[chosen][::-1].tolist()

@@ -16,6 +16,8 @@ TASKS = Registry(
         "explanation": "p5rec.tasks.explanation:EXPLANATION",
         "review": "p5rec.tasks.reviews:REVIEW",
         "summary": "p5rec.tasks.reviews:SUMMARY",
+        "describe-item": "p5rec.tasks.describe:DESCRIBE_ITEM",
+        "describe-user": "p5rec.tasks.describe:DESCRIBE_USER",
         "item-text-to-id": "p5rec.tasks.items:TEXT_TO_ID",
         "item-id-to-text": "p5rec.tasks.items:ID_TO_TEXT",
     },

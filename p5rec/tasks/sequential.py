@@ -23,7 +23,7 @@ def next_rows(view: CorpusView, split_name: str) -> np.ndarray:
 def _next(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
     item = int(view.corpus.interactions.items[event])
     builder = RecordBuilder(view, limits)
-    builder.history(event)
+    builder.history(view.past(event))
     builder.target(item)
     return builder.record("sequential-next", event, item)
 
@@ -32,7 +32,7 @@ def _choose(view: CorpusView, event: int, rng: np.random.Generator, limits: Limi
     log = view.corpus.interactions
     item = int(log.items[event])
     builder = RecordBuilder(view, limits)
-    builder.history(event)
+    builder.history(view.past(event))
     builder.target(item)
     candidates = builder.choice(event, item, rng)
     return replace(builder.record("sequential-candidates", event, item), candidates=candidates)
@@ -41,7 +41,7 @@ def _choose(view: CorpusView, event: int, rng: np.random.Generator, limits: Limi
 def _yesno(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
     log = view.corpus.interactions
     builder = RecordBuilder(view, limits)
-    builder.history(event)
+    builder.history(view.past(event))
     negatives = view.sample_negatives(event, 1, rng) if rng.random() < 0.5 else []
     item = negatives[0] if negatives else int(log.items[event])
     builder.item(item)

@@ -239,6 +239,14 @@ class CorpusView:
         """The earlier events that each event may see."""
         return EarlierEvents(self.corpus.interactions, self.corpus.split)
 
+    def profile(self, user: int) -> np.ndarray:
+        """Rows of the events that a text about the user may show, oldest first: the split's profile
+        events, otherwise all training events."""
+        log, split = self.corpus.interactions, self.corpus.split
+        own = np.arange(log.offsets[user], log.offsets[user + 1])
+        chosen = split.of_event == TRAIN if split.profile is None else split.profile
+        return own[chosen[own]]
+
     def user_items(self, user: int) -> np.ndarray:
         """Items of all events of the user, in every split."""
         log = self.corpus.interactions

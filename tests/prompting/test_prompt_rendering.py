@@ -44,7 +44,7 @@ def test_no_golden_file_without_a_family() -> None:
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_data_stay_literal(template: Any) -> None:
     task = TASKS.get(template.task)
-    row = int(task.rows(RAW, "train")[3])
+    row = 3 if task.open_ended else int(task.rows(RAW, "train")[3])
     record = task.build(RAW, row, derive_rng(0, "x"), Limits())
     example = render(template, record, [record])
     # without the values, the text holds no brace

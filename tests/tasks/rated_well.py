@@ -20,7 +20,7 @@ def _rated_events(view: CorpusView, split_name: str) -> np.ndarray:
 def _build(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
     log, scale = view.corpus.interactions, view.scale
     builder = RecordBuilder(view, limits)
-    builder.history(event)
+    builder.history(view.past(event))
     builder.item(int(log.items[event]))
     above = log.ratings[event] > (scale.low + scale.high) / 2
     builder.values["verdict"] = YES if above else NO

@@ -49,7 +49,7 @@ def has_written_targets(view: CorpusView, task: str) -> bool:
 def has_text_target(task: str) -> bool:
     """Whether the targets of ``task`` are texts about events."""
     entry = TASKS.get(task)
-    return entry.predictions is Texts and not entry.of_items
+    return entry.predictions is Texts and entry.of == "events"
 
 
 def prompt_has_review(task: str) -> bool:
