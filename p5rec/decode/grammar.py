@@ -114,6 +114,12 @@ def json_object(fields: Mapping[str, Piece]) -> Piece:
     return in_order(*pieces, literal("}" if fields else "{}"))
 
 
+def json_list(entry: Piece, most: int) -> Piece:
+    """A JSON array of 1 to ``most`` entries, with the spacing of ``json.dumps``."""
+    more = Piece("repeat", children=(in_order(literal(", "), entry),), least=0, most=most - 1)
+    return in_order(literal("["), entry, more, literal("]"))
+
+
 def _between(low: int, high: int) -> Piece:
     return Piece("bytes", frozenset(range(low, high + 1)))
 

@@ -21,11 +21,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from p5rec.backbones.adapters import LAST, is_adapted, stack_names
-from p5rec.backbones.attention import use_short_attention
 from p5rec.backbones.config import LoraSettings
+from p5rec.backbones.control_tokens import literal_for
 from p5rec.backbones.load import load_backbone
 from p5rec.backbones.registry import AnyBackbone
-from p5rec.backbones.transformer import quantised
 from p5rec.backbones.vocabulary import Vocabulary
 from p5rec.core.artefacts import digest, file_sha256, library_versions, read_json, write_json
 from p5rec.core.config import Config, bind
@@ -39,7 +38,7 @@ from p5rec.prompting.source import PromptsConfig
 from p5rec.tasks.view import CorpusView, item_names
 
 from .config import BUNDLE, HeadsConfig, ItemHeadConfig
-from .inputs import CodeLayout, literal_for
+from .inputs import CodeLayout
 from .multitask import MultitaskModel
 from .ratings import RatedHistories
 
@@ -133,12 +132,7 @@ class Bundle:
         The default is float32, so that recommendations do not depend on the other requests of a
         batch.
         """
-        self.model.eval()
-        if not quantised(self.model.causal):
-            self.model.lm.to(dtype=getattr(torch, precision))  # the heads stay in float32
-        self.model.to("cuda" if torch.cuda.is_available() else "cpu")
-        if self.model.device.type == "cpu" and not self.model.seq2seq:
-            use_short_attention(self.model.causal)
+        self.model.ready(precision)
         return self
 
 

@@ -16,7 +16,6 @@ from p5rec.core.examples import Example
 from p5rec.core.features import Behaviours, behaviour_codes
 from p5rec.core.types import Histories, ItemCodes
 from p5rec.prompting.render import to_messages
-from p5rec.tasks.literal import Literal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -93,15 +92,6 @@ class PromptTokens(NamedTuple):
     target: str = ""
     shortened: bool = False
     cut: bool = False
-
-
-def literal_for(tokenizer: PreTrainedTokenizerBase) -> Literal:
-    """Escapes text of the data so that ``tokenizer`` maps none of it to a special token."""
-    added = tokenizer.added_tokens_decoder.values()
-    special = {*tokenizer.all_special_tokens, *(t.content for t in added if t.special)}
-    # an added token of a single letter is an ordinary letter
-    plain = {token.content for token in added if len(token.content.strip()) > 1}
-    return Literal(special | plain, folded=any(token.normalized for token in added))
 
 
 def fit_prompt(

@@ -12,19 +12,20 @@ from torch.nn.functional import linear
 
 from p5rec.backbones.config import BackboneConfig
 from p5rec.backbones.load import Backbone
-from p5rec.backbones.transformer import configs_of, decoder_of
+from p5rec.backbones.transformer import configs_of
 from p5rec.core.types import ItemCodes
 from p5rec.decode.trie import Trie
 
 from .config import HeadsConfig, ItemHeadConfig
 from .heads import CodeHead, ItemHead, RatingHeads
-from .positions import Positions, ahead, behind, item_starts, merge
+from .language import LanguageModel
+from .positions import ahead, behind, item_starts
 
 # with this many times more items than children it is faster to gather the children's embeddings
 FEW = 40
 
 
-class ItemModel(nn.Module):
+class ItemModel(LanguageModel):
     """A backbone with item codes in its vocabulary, and heads on its hidden states.
 
     Args:
@@ -46,7 +47,6 @@ class ItemModel(nn.Module):
 
     Attributes:
         trie: the tree of the items' codes, on the model's device.
-        traits: of the language model.
         first_behaviour: the token of the first behaviour, if behaviours are distinguished.
 
     Raises:
@@ -62,20 +62,18 @@ class ItemModel(nn.Module):
         heads: HeadsConfig | None = None,
         item_head: ItemHeadConfig | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(backbone)
         merged = config.items == "positions"
         if codes.tied and (config.item_embeddings or not merged):
             raise ValueError(
                 "items that share codes need items: positions, and item_embeddings: false"
             )
-        self.lm = backbone.model
         self.first = backbone.first_new
         self.sizes, self.tied, self.normalisation = codes.sizes, codes.tied, config.normalisation
         self.first_behaviour = self.first + sum(codes.sizes)
         self.reads_behaviours = self.tokens > self.first_behaviour
         self.starts = [self.first + int(start) for start in codes.starts]
-        self.trie = Trie.build(codes.codes, codes.sizes)
-        self.traits = backbone.traits
+        self.trie, self.levels = Trie.build(codes.codes, codes.sizes), codes.levels
         width = self.traits.width
         heads = heads or HeadsConfig()
         self.heads = RatingHeads(width, scale, heads) if len(scale) and heads.any else None
@@ -97,12 +95,6 @@ class ItemModel(nn.Module):
         if self.trie.leaf_item.device != self.device:
             self.trie = self.trie.to(self.device)
 
-    @property
-    def causal(self) -> Any:
-        """The language model without its adapter wrapper: a
-        :class:`p5rec.backbones.base.Network`."""
-        return self.lm.get_base_model() if hasattr(self.lm, "get_base_model") else self.lm
-
     @cached_property
     def config(self) -> Any:
         """The architecture config, which the trainer needs."""
@@ -112,32 +104,6 @@ class ItemModel(nn.Module):
     def generation_config(self) -> Any:
         """The generation config, which the trainer needs."""
         return configs_of(self.causal)[1]
-
-    @property
-    def seq2seq(self) -> bool:
-        """Whether the language model has an encoder for the prompts."""
-        return self.traits.decoder_start is not None
-
-    @property
-    def start(self) -> int:
-        """The start token of the decoder, if there is an encoder."""
-        assert self.traits.decoder_start is not None
-        return self.traits.decoder_start
-
-    @property
-    def decoder(self) -> Any:
-        """The language model without its output head: tokens → hidden states."""
-        return decoder_of(self.causal)
-
-    @property
-    def tokens(self) -> int:
-        """V: the vocabulary size, with the tokens of codes and behaviours."""
-        return int(self.causal.get_input_embeddings().tokens)
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the model's parameters."""
-        return next(self.parameters()).device
 
     def code_embeddings(self, level: int) -> Tensor:
         """``(C_l, D)``: the embeddings of one level's codes, for input and output."""
@@ -255,60 +221,16 @@ class ItemModel(nn.Module):
             nodes = self.trie.descend(level, nodes, code)
         return self.trie.leaf_item[nodes]
 
-    def embed(
-        self,
-        ids: Tensor,
-        mask: Tensor | None = None,
-        *,
-        blank: Tensor | None = None,
-        at_end: bool = False,
-    ) -> tuple[Tensor, Positions]:
-        """Input embeddings ``(B, P, D)`` of tokens ``(B, T)``, and the map to positions.
-
-        Args:
-            mask: ``(B, T)``, 0 for padding on either side; None: there is none.
-            blank: ``(B, T)`` bool, tokens whose embedding is zero.
-            at_end: pad positions on the left, not on the right.
-        """
-        levels = len(self.sizes)
-        real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
-        embedded = self.causal.get_input_embeddings()(ids)
-        starts, marks = torch.zeros_like(ids, dtype=torch.bool), None
+    def token_embeddings(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """See :class:`.LanguageModel`; the first token of an item has the sum of all its codes."""
+        embedded, starts, marks = super().token_embeddings(ids)
         if self.code_head is not None:
             starts = item_starts(ids, self.first, self.sizes)
             more = sum(ahead(embedded, level) for level in range(1, self.n_read_levels))
             if self.item_embeddings is not None:
                 more = more + self.item_embeddings[self.items_at(ids, starts)].to(embedded.dtype)
             if self.reads_behaviours:
-                marks = behind(starts, levels) & (ids >= self.first_behaviour)
-                more = more + ahead(marks[..., None] * embedded, levels)
+                marks = behind(starts, self.levels) & (ids >= self.first_behaviour)
+                more = more + ahead(marks[..., None] * embedded, self.levels)
             embedded = embedded + starts[..., None] * more
-        at = merge(starts, real, levels, marks, at_end=at_end)
-        if blank is not None:
-            embedded = embedded.masked_fill(blank[..., None], 0)
-        index = at.first_tokens[..., None].expand(-1, -1, embedded.shape[-1])
-        return embedded.gather(1, index), at
-
-    def encode(
-        self, ids: Tensor, mask: Tensor | None, blank: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Encoder states ``(B, P, D)`` of prompts ``(B, S)``, and the mask of real positions."""
-        embedded, at = self.embed(ids, mask, blank=blank)
-        encoder = self.causal.get_encoder()
-        outputs = encoder(inputs_embeds=embedded, attention_mask=at.real.long())
-        return outputs.last_hidden_state, at.real
-
-    def states(
-        self, encoded: Tensor | None = None, real: Tensor | None = None, **inputs: Any
-    ) -> Tensor:
-        """``(B, P, D)``: the decoder's hidden states, as the output head takes them.
-
-        Args:
-            encoded, real: see :meth:`encode`; None: there is no encoder.
-            inputs: of the decoder.
-        """
-        if encoded is not None:
-            inputs |= {"encoder_hidden_states": encoded, "encoder_attention_mask": real}
-        hidden: Tensor = self.decoder(**inputs).last_hidden_state
-        scale = self.traits.state_scale
-        return hidden * scale if scale != 1 else hidden
+        return embedded, starts, marks

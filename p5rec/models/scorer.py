@@ -11,6 +11,7 @@ from torch import Tensor
 
 from p5rec.backbones.attention import adds_mask
 
+from .language import LanguageModel
 from .multitask import MultitaskModel
 from .readers import DecoderReader, Rereader, TreeReader
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def prompt_reader(
-    model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor
+    model: LanguageModel, input_ids: Tensor, attention_mask: Tensor
 ) -> TreeReader | DecoderReader | Rereader:
     """A reader of B prompts with ``model``, whose outputs are hidden states.
 
@@ -43,7 +44,7 @@ def prompt_reader(
 
 
 def _decode(
-    model: MultitaskModel,
+    model: LanguageModel,
     decoder_input_ids: Tensor,
     encoder_outputs: BaseModelOutput,
     attention_mask: Tensor,

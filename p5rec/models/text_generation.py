@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .multitask import MultitaskModel
+from .language import LanguageModel
 from .scorer import prompt_reader
 from .words import LogitsReader
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def generate_tokens(
-    model: MultitaskModel,
+    model: LanguageModel,
     prompts: tuple[Tensor, Tensor],
     rules: LogitsProcessorList,
     *,
@@ -56,7 +56,7 @@ def generate_tokens(
 
 
 def _token_by_token(
-    model: MultitaskModel,
+    model: LanguageModel,
     prompts: tuple[Tensor, Tensor],
     rules: LogitsProcessorList,
     *,

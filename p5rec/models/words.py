@@ -16,6 +16,7 @@ from p5rec.decode.beam import beam_search
 from p5rec.decode.token_sequences import END, TokenSequences
 
 from .generate import ItemTokenScorer
+from .language import LanguageModel
 from .multitask import MultitaskModel
 from .ratings import rating_words
 from .readers import Reader
@@ -85,7 +86,7 @@ class LogitsReader:
         state: ``(B, D)``, the output of ``reader`` after the prompts.
     """
 
-    def __init__(self, model: MultitaskModel, reader: Reader, state: Tensor) -> None:
+    def __init__(self, model: LanguageModel, reader: Reader, state: Tensor) -> None:
         self.head, self.reader, self.state = model.causal.get_output_embeddings(), reader, state
 
     def read(self, *, keep: bool = True) -> Tensor:

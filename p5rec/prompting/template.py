@@ -12,11 +12,13 @@ from functools import cache
 from string import Formatter
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from p5rec.core.artefacts import digest
 from p5rec.core.config import Config
 from p5rec.tasks.fields import CODED, Kind, TargetType
+
+from .answer import AnswerForm
 
 HELD_OUT = ", held-out template"  # suffix of a task evaluated on held-out templates
 EXAMPLES = "examples"  # the slot of worked examples
@@ -73,6 +75,14 @@ class FamilyHead(Config):
     """Field → its type, for every field that the templates use."""
     few_shot: FewShot
     """Layout of worked examples."""
+    answer: AnswerForm | None = None
+    """Form of the answers of a family of texts; generated texts follow it. null: any text."""
+
+    @model_validator(mode="after")
+    def _form_of_texts(self) -> FamilyHead:
+        if self.answer is not None and self.target_type != "text":
+            raise ValueError(f"answer: expected target_type text, got {self.target_type}")
+        return self
 
 
 class FamilySpec(FamilyHead):
@@ -96,6 +106,7 @@ class Template:
     source: str
     target: str
     few_shot: FewShot
+    answer: AnswerForm | None = None
 
     @property
     def id(self) -> str:
@@ -124,7 +135,7 @@ class Template:
 
     @property
     def hash(self) -> str:
-        """Hash of all texts that reach the model."""
+        """Hash of all texts that reach the model, and of the form of its answers."""
         shot = self.few_shot
         return digest(
             [
@@ -135,6 +146,7 @@ class Template:
                 shot.example,
                 shot.join,
                 shot.end,
+                *([] if self.answer is None else [self.answer.dump()]),
             ]
         )
 
@@ -152,6 +164,7 @@ def resolve(family: FamilyHead, spec: TemplateSpec) -> Template:
         source=spec.source,
         target=spec.target,
         few_shot=spec.few_shot or family.few_shot,
+        answer=family.answer,
     )
 
 

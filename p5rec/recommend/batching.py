@@ -8,12 +8,12 @@ import numpy as np
 from torch import Tensor
 
 from p5rec.core.progress import progress_bar
-from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import by_length, pad
+from p5rec.models.language import WithLanguageModel
 
 
 def prompt_batches(
-    bundle: Bundle,
+    opened: WithLanguageModel,
     prompts: Sequence[np.ndarray],
     tokens: int,
     *,
@@ -24,6 +24,7 @@ def prompt_batches(
     """B prompts, at most ``tokens`` padded tokens at a time.
 
     Args:
+        opened: the model that reads them.
         prompts: B arrays of token ids.
         extra: tokens that decoding adds to each prompt.
         desc, unit: of the progress bar, where there is one (:mod:`p5rec.core.progress`).
@@ -32,9 +33,9 @@ def prompt_batches(
         The prompts' numbers ``(b,)``, their ids and their mask ``(b, T)`` on the model's device.
     """
     lengths = np.array([len(prompt) for prompt in prompts])
-    device = bundle.model.device
+    device = opened.model.device
     with progress_bar(len(prompts), desc, unit) as advance:
         for numbers in by_length(lengths + extra, tokens):
-            ids, mask = pad([prompts[n] for n in numbers], bundle.vocabulary.pad)
+            ids, mask = pad([prompts[n] for n in numbers], opened.vocabulary.pad)
             yield numbers, ids.to(device), mask.to(device)
             advance(len(numbers))

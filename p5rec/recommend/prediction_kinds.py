@@ -19,6 +19,7 @@ from p5rec.tasks.fields import Record
 from p5rec.tasks.predictions import Choices, Predictions, RankedItems, Ratings, Texts, Verdicts
 from p5rec.tasks.view import CorpusView
 
+from .answer_grammar import grammar_of
 from .config import DecodeConfig
 from .prompt_predictions import encode_prompts, generate_texts, rank_for_examples
 from .ratings import rate, yes_probabilities
@@ -109,7 +110,9 @@ def _texts(prompts: PromptSet) -> Fields:
 
 
 def _written(prompts: PromptSet) -> Fields:
-    return {"texts": generate_texts(prompts.bundle, prompts.examples, prompts.decode)}
+    grammar = grammar_of(prompts.source.templates[0].answer)
+    texts = generate_texts(prompts.bundle, prompts.examples, prompts.decode, grammar)
+    return {"texts": texts}
 
 
 # a type of predictions → its fields for a set of prompts

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from transformers import LogitsProcessorList
 
 from p5rec.core.examples import Example
 from p5rec.decode.allowed import Allowed
 from p5rec.decode.grammar import Grammar
-from p5rec.decode.grammar_processor import GrammarLogitsProcessor, TokenBytes
 from p5rec.decode.token_sequences import TokenSequences
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import PromptTokens, fit_prompt
-from p5rec.models.text_generation import generate_tokens
 
-from .batching import prompt_batches
 from .config import DecodeConfig
+from .generation import generate
 from .prompt_ranking import rank_for_prompts
 from .tables import RankingTables
 
@@ -48,44 +44,18 @@ def rank_for_examples(
     return rank_for_prompts(tables, encode_prompts(bundle, examples), config.k, allowed, requests)
 
 
-@torch.inference_mode()
 def generate_texts(
     bundle: Bundle,
     examples: Sequence[Example],
     config: DecodeConfig,
     grammar: Grammar | None = None,
 ) -> list[str]:
-    """B texts, by greedy decoding up to the model's end token.
-
-    Args:
-        grammar: the texts that are possible; None: any text.
-    """
-    prompts = encode_prompts(bundle, examples)
-    tokenizer = bundle.tokenizer
-    rules = LogitsProcessorList()
-    if grammar is not None:  # generate sees the output alone: the prompt is given as embeddings
-        words = TokenBytes(tokenizer, bundle.model.tokens)
-        start_tokens = int(bundle.model.seq2seq)  # a decoder's output begins with one token
-        rules.append(GrammarLogitsProcessor(grammar, words, start_tokens, tokenizer.eos_token_id))
-    texts = [""] * len(prompts)
-    batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="generate", unit="text")
-    for prompt_numbers, ids, mask in batches:
-        out = generate_tokens(
-            bundle.model,
-            (ids, mask),
-            rules,
-            most=config.max_new_tokens,
-            end=tokenizer.eos_token_id,
-            filler=tokenizer.pad_token_id,
-        )
-        for number, tokens_out in zip(prompt_numbers, out, strict=True):
-            texts[number] = _text(bundle, tokens_out.tolist())
-    return texts
-
-
-def _text(bundle: Bundle, tokens: list[int]) -> str:
-    end = bundle.tokenizer.eos_token_id
-    text = tokens[: tokens.index(end)] if end in tokens else tokens
-    text = [t for t in text if t != bundle.tokenizer.pad_token_id]
-    # item codes are added tokens: skipping "special" ones would drop them
-    return bundle.tokenizer.decode(text, skip_special_tokens=False).strip()
+    """B texts for the prompts of ``examples`` (see :func:`.generation.generate`)."""
+    written = generate(
+        bundle,
+        encode_prompts(bundle, examples),
+        grammar,
+        max_new_tokens=config.max_new_tokens,
+        batch_tokens=config.batch_tokens,
+    )
+    return [each.text for each in written]

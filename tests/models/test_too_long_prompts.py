@@ -9,8 +9,9 @@ import pytest
 from tiny_models import make_bundle, scratch
 from transformers import PreTrainedTokenizerBase
 
+from p5rec.backbones.control_tokens import literal_for
 from p5rec.core.examples import Example
-from p5rec.models.inputs import fit_prompt, literal_for
+from p5rec.models.inputs import fit_prompt
 from p5rec.prompting.instances import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.sample import sample_view

@@ -40,7 +40,8 @@ from p5rec.tasks.view import CorpusView, ItemNames
 
 ITEMS = 24
 DECODE = DecodeConfig(k=12, beams=24, max_new_tokens=4)
-FAMILIES = PromptLibrary.load().families()
+LIBRARY = PromptLibrary.load()
+FAMILIES = [f for f in LIBRARY.families() if not TASKS.get(LIBRARY.family(f).task).open_ended]
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 

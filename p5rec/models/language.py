@@ -1,0 +1,148 @@
+"""A language model that reads embedded tokens and writes text.
+
+B sequences, T tokens, P positions, D hidden width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from p5rec.backbones.attention import use_short_attention
+from p5rec.backbones.load import Backbone
+from p5rec.backbones.transformer import decoder_of, quantised
+from p5rec.backbones.vocabulary import Vocabulary
+
+from .positions import Positions, merge
+
+
+class LanguageModel(nn.Module):
+    """A backbone with the interface that reading prompts and generating text need.
+
+    Attributes:
+        lm: the network, with its adapter wrapper if it has one.
+        traits: of the network.
+        levels: the number of consecutive tokens that may share a position (:func:`.merge`).
+    """
+
+    levels = 1
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.lm = backbone.model
+        self.traits = backbone.traits
+
+    @property
+    def causal(self) -> Any:
+        """The language model without its adapter wrapper: a
+        :class:`p5rec.backbones.base.Network`."""
+        return self.lm.get_base_model() if hasattr(self.lm, "get_base_model") else self.lm
+
+    @property
+    def seq2seq(self) -> bool:
+        """Whether the language model has an encoder for the prompts."""
+        return self.traits.decoder_start is not None
+
+    @property
+    def start(self) -> int:
+        """The start token of the decoder, if there is an encoder."""
+        assert self.traits.decoder_start is not None
+        return self.traits.decoder_start
+
+    @property
+    def decoder(self) -> Any:
+        """The language model without its output head: tokens → hidden states."""
+        return decoder_of(self.causal)
+
+    @property
+    def tokens(self) -> int:
+        """V: the vocabulary size, with all new tokens."""
+        return int(self.causal.get_input_embeddings().tokens)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the model's parameters."""
+        return next(self.parameters()).device
+
+    def embed(
+        self,
+        ids: Tensor,
+        mask: Tensor | None = None,
+        *,
+        blank: Tensor | None = None,
+        at_end: bool = False,
+    ) -> tuple[Tensor, Positions]:
+        """Input embeddings ``(B, P, D)`` of tokens ``(B, T)``, and the map to positions.
+
+        Args:
+            mask: ``(B, T)``, 0 for padding on either side; None: there is none.
+            blank: ``(B, T)`` bool, tokens whose embedding is zero.
+            at_end: pad positions on the left, not on the right.
+        """
+        real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
+        embedded, starts, attached = self.token_embeddings(ids)
+        at = merge(starts, real, self.levels, attached, at_end=at_end)
+        if blank is not None:
+            embedded = embedded.masked_fill(blank[..., None], 0)
+        index = at.first_tokens[..., None].expand(-1, -1, embedded.shape[-1])
+        return embedded.gather(1, index), at
+
+    def token_embeddings(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The embeddings ``(B, T, D)`` of ``ids (B, T)``, where several tokens that share a
+        position start, and which further tokens share one (:func:`.merge`)."""
+        embedded: Tensor = self.causal.get_input_embeddings()(ids)
+        return embedded, torch.zeros_like(ids, dtype=torch.bool), None
+
+    def encode(
+        self, ids: Tensor, mask: Tensor | None, blank: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Encoder states ``(B, P, D)`` of prompts ``(B, S)``, and the mask of real positions."""
+        embedded, at = self.embed(ids, mask, blank=blank)
+        encoder = self.causal.get_encoder()
+        outputs = encoder(inputs_embeds=embedded, attention_mask=at.real.long())
+        return outputs.last_hidden_state, at.real
+
+    def states(
+        self, encoded: Tensor | None = None, real: Tensor | None = None, **inputs: Any
+    ) -> Tensor:
+        """``(B, P, D)``: the decoder's hidden states, as the output head takes them.
+
+        Args:
+            encoded, real: see :meth:`encode`; None: there is no encoder.
+            inputs: of the decoder.
+        """
+        if encoded is not None:
+            inputs |= {"encoder_hidden_states": encoded, "encoder_attention_mask": real}
+        hidden: Tensor = self.decoder(**inputs).last_hidden_state
+        scale = self.traits.state_scale
+        return hidden * scale if scale != 1 else hidden
+
+    def ready(self, precision: str = "float32") -> None:
+        """Prepares inference: eval mode, on the GPU if there is one, in ``precision``."""
+        self.eval()
+        if not quantised(self.causal):
+            self.lm.to(dtype=getattr(torch, precision))  # heads stay in float32
+        self.to("cuda" if torch.cuda.is_available() else "cpu")
+        if self.device.type == "cpu" and not self.seq2seq:
+            use_short_attention(self.causal)
+
+
+class WithLanguageModel(Protocol):
+    """Anything with a language model and its vocabulary."""
+
+    @property
+    def model(self) -> LanguageModel: ...
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedModel:
+    """A language model and its vocabulary, without items."""
+
+    model: LanguageModel
+    vocabulary: Vocabulary

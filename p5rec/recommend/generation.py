@@ -1,0 +1,85 @@
+"""Texts that a language model generates for prompts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import LogitsProcessorList, PreTrainedTokenizerBase
+
+from p5rec.decode.grammar import Grammar
+from p5rec.decode.grammar_processor import GrammarLogitsProcessor, TokenBytes
+from p5rec.models.language import WithLanguageModel
+from p5rec.models.text_generation import generate_tokens
+
+from .batching import prompt_batches
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A generated text.
+
+    Attributes:
+        text: without the end token.
+        tokens: the number of generated tokens, the end token included.
+        seconds: the share of this text in the time of its batch.
+    """
+
+    text: str
+    tokens: int
+    seconds: float
+
+
+@torch.inference_mode()
+def generate(
+    opened: WithLanguageModel,
+    prompts: Sequence[np.ndarray],
+    grammar: Grammar | None = None,
+    *,
+    max_new_tokens: int,
+    batch_tokens: int,
+) -> list[Generated]:
+    """B texts, by greedy decoding up to the model's end token.
+
+    Args:
+        opened: the model, in eval mode, and its vocabulary.
+        prompts: B arrays of token ids.
+        grammar: the texts that are possible; None: any text.
+        max_new_tokens: most tokens of a text.
+        batch_tokens: most prompt tokens of a batch, padding included.
+    """
+    tokenizer = opened.vocabulary.tokenizer
+    rules = LogitsProcessorList()
+    if grammar is not None:  # generate sees the output alone: the prompt is given as embeddings
+        words = TokenBytes(tokenizer, opened.model.tokens)
+        start_tokens = int(opened.model.seq2seq)  # a decoder's output begins with one token
+        rules.append(GrammarLogitsProcessor(grammar, words, start_tokens, tokenizer.eos_token_id))
+    texts = [Generated("", 0, 0.0)] * len(prompts)
+    for numbers, ids, mask in prompt_batches(
+        opened, prompts, batch_tokens, desc="generate", unit="text"
+    ):
+        started = time.perf_counter()
+        out = generate_tokens(
+            opened.model,
+            (ids, mask),
+            rules,
+            most=max_new_tokens,
+            end=tokenizer.eos_token_id,
+            filler=tokenizer.pad_token_id,
+        )
+        seconds = (time.perf_counter() - started) / len(numbers)
+        for number, tokens in zip(numbers, out, strict=True):
+            texts[number] = _generated(tokenizer, tokens.tolist(), seconds)
+    return texts
+
+
+def _generated(tokenizer: PreTrainedTokenizerBase, tokens: list[int], seconds: float) -> Generated:
+    ended = tokenizer.eos_token_id in tokens
+    words = tokens[: tokens.index(tokenizer.eos_token_id)] if ended else tokens
+    words = [token for token in words if token != tokenizer.pad_token_id]
+    # item codes are added tokens: skipping "special" ones would drop them
+    text = tokenizer.decode(words, skip_special_tokens=False).strip()
+    return Generated(text, len(words) + ended, seconds)

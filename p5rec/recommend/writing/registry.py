@@ -1,0 +1,22 @@
+"""The registry of generator kinds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from p5rec.core.kinds import Kinds
+from p5rec.core.registry import Registry
+
+from .port import GeneratorConfig
+
+GENERATORS = Registry(
+    "kind of generator",
+    {
+        "local": "p5rec.recommend.writing.local:Local",
+        "file": "p5rec.recommend.writing.text_file:TextFile",
+        "endpoint": "p5rec.recommend.writing.endpoint:Endpoint",
+    },
+)
+
+# type of a config's generator section
+AnyGenerator = Annotated[GeneratorConfig, Kinds(GENERATORS, default="local")]
