@@ -7,12 +7,14 @@ accelerate launch recipes/sft.py --config my.yaml
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from p5rec.backbones.vectors_config import StoredVectorsConfig
 from p5rec.core.artefacts import Store
 from p5rec.core.config import Config, FileName, Lines
 from p5rec.core.errors import all_of
@@ -23,7 +25,9 @@ from p5rec.ids.config import IdsConfig
 from p5rec.methods.base import LISTS
 from p5rec.methods.checks import check_data, check_methods, in_order
 from p5rec.methods.registry import METHODS, Baseline, any_method, methods_of, named_methods
+from p5rec.methods.stored_sections import check_stored
 from p5rec.methods.views import view_methods
+from p5rec.recommend.writing.config import TextsConfig
 from p5rec.tasks.registry import TASKS
 
 if TYPE_CHECKING:
@@ -51,6 +55,10 @@ class Sft(Config):
     """The interaction log, its tables and its split."""
     ids: dict[FileName, IdsConfig] = {"semantic": IdsConfig()}
     """Name → semantic ids."""
+    texts: dict[FileName, TextsConfig] = {}
+    """Name → texts about all items or users, which a language model writes or a file holds."""
+    vectors: dict[FileName, StoredVectorsConfig] = {}
+    """Name → stored vectors of items, users or events."""
     baselines: tuple[Baseline, ...] = ("popularity", "item-knn", "ease", "ease-recency")
     """Baselines by name, tuned on validation over their default grids."""
     methods: dict[FileName, any_method()] = {}  # type: ignore[valid-type]
@@ -76,6 +84,7 @@ def check(cfg: Any, lines: Lines) -> None:
         lambda: check_files(cfg.data),
         lambda: methods_of(cfg),
         lambda: check_methods(named_methods(cfg), cfg.ids),
+        lambda: check_stored(cfg, named_methods(cfg)),
         lambda: view_methods(cfg.ids, cfg.methods, lines),
     )
 
@@ -131,9 +140,10 @@ def outputs(cfg: Any, prepared: Prepared, names: Sequence[str]) -> Outputs:
         names: of the methods, each after the method that it is initialised from.
     """
     from p5rec.evaluate.predictions import Outputs
-    from p5rec.pipeline.fitting import RunContext, fit_method
+    from p5rec.pipeline.fitting import fit_method
     from p5rec.pipeline.ids import build_ids
     from p5rec.pipeline.predictions import predict_fitted, predict_references
+    from p5rec.pipeline.vectors import stored_context
     from p5rec.recommend.model_predictions import read_prompted
 
     methods = methods_of(cfg)
@@ -145,9 +155,10 @@ def outputs(cfg: Any, prepared: Prepared, names: Sequence[str]) -> Outputs:
         if name in used
     }
     fitted: dict[str, list[Fitted]] = {}
+    stored = stored_context(cfg, prepared, range(cfg.repeats))
+    context = replace(stored, ids=ids, methods=fitted)
     for name in names:
-        among = RunContext(ids, fitted)
-        fitted[name] = fit_method(methods[name], prepared, among, cfg.repeats, name=name)
+        fitted[name] = fit_method(methods[name], prepared, context, cfg.repeats, name=name)
     serving = serving_of(cfg, fitted)
     predictions = {
         split_name: {

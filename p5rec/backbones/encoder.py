@@ -2,41 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from p5rec.core.errors import UserError
 from p5rec.core.progress import open_bar
 
+from .control_tokens import literal_for
 from .quiet import quiet
 from .sources import open_model
+from .vectors_config import MAX_TOKENS
 
 
 def encode(
     texts: Sequence[str],
     encoder: str = "minilm",
     *,
+    layer: int | None = None,
     batch: int = 64,
-    max_tokens: int = 128,
+    max_tokens: int = MAX_TOKENS,
     download: bool = False,
 ) -> np.ndarray:
     """``(N, D)`` float32 unit vectors, mean-pooled over tokens (Reimers & Gurevych 2019).
 
+    Texts of equal length form batches without padding, so a vector depends on its own text alone.
+    Control tokens of the encoder in a text are split.
+
     Args:
         texts: N texts.
-        encoder: ``minilm`` (all-MiniLM-L6-v2, D = 384), ``smollm2``, a folder, or a hub name; for
-            a language model, the mean of its last hidden states is the vector.
-        batch: texts a forward pass.
+        encoder: ``minilm`` (all-MiniLM-L6-v2, D = 384), ``smollm2``, a folder, or a hub name.
+        layer: the hidden state that is averaged: 0 the embeddings, n the output of block n; None:
+            the last.
+        batch: most texts of a forward pass.
         max_tokens: longer texts are truncated.
         download: whether missing files may be downloaded.
 
+    Returns:
+        The vectors; NaN for a text without tokens.
+
     Raises:
-        UserError: the encoder does not exist, is not on this machine and may not be downloaded, or
-            has no weights in safetensors.
+        UserError: the encoder does not exist, is not on this machine and may not be downloaded, has
+            no weights in safetensors, or has fewer layers.
     """
+    tokenizer, model = _opened(encoder, layer, download)
+    escape = literal_for(tokenizer)
+    escaped = [escape(text) for text in texts]
+    ids = tokenizer(escaped, truncation=True, max_length=max_tokens)["input_ids"] if texts else []
+    vectors = np.full((len(texts), model.config.hidden_size), np.nan, dtype=np.float32)
+    with torch.inference_mode(), open_bar(len(texts), "encode", "text") as bar:
+        for chosen in _of_equal_length(
+            np.array([len(each) for each in ids], dtype=np.int64), batch
+        ):
+            tokens = torch.tensor([ids[i] for i in chosen])
+            if layer is None:
+                hidden = model(input_ids=tokens).last_hidden_state
+            else:
+                hidden = model(input_ids=tokens, output_hidden_states=True).hidden_states[layer]
+            vectors[chosen] = torch.nn.functional.normalize(hidden.mean(1), dim=-1).numpy()
+            bar.update(len(chosen))
+    return vectors
+
+
+def _opened(encoder: str, layer: int | None, download: bool) -> tuple[Any, Any]:
+    """The tokenizer and the model of ``encoder``."""
     quiet()
 
     def read(source: str, local: bool) -> tuple[Any, Any]:
@@ -49,23 +81,20 @@ def encode(
         encoder, read, what="text encoder", download=download,
         expected="'minilm', 'smollm2', a folder or a hub name",
     )  # fmt: skip
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    # sorted by length, so that batches contain little padding
-    order = np.argsort([len(text) for text in texts], kind="stable")
-    vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
-    with torch.inference_mode(), open_bar(len(texts), "encode", "text") as bar:
-        for chosen in np.split(order, range(batch, len(texts), batch)):
-            inputs = tokenizer(
-                [texts[i] for i in chosen],
-                padding=True,
-                truncation=True,
-                max_length=max_tokens,
-                return_tensors="pt",
-            )
-            hidden = model(**inputs).last_hidden_state
-            mask = inputs["attention_mask"][..., None]
-            pooled = (hidden * mask).sum(1) / mask.sum(1)
-            vectors[chosen] = torch.nn.functional.normalize(pooled, dim=-1).numpy()
-            bar.update(len(chosen))
-    return vectors
+    depth = model.config.num_hidden_layers
+    if layer is not None and layer > depth:
+        raise UserError(
+            f"text encoder {encoder!r}: expected a layer from 0 to {depth}, got {layer}; lower it"
+        )
+    return tokenizer, model
+
+
+def _of_equal_length(lengths: np.ndarray, batch: int) -> Iterator[np.ndarray]:
+    """Indices of at most ``batch`` texts of one length above 0, shortest first.
+
+    Args:
+        lengths: ``(N,)`` tokens of each text.
+    """
+    for length in np.unique(lengths[lengths > 0]):
+        same = np.flatnonzero(lengths == length)
+        yield from np.split(same, range(batch, len(same), batch))

@@ -70,6 +70,7 @@ class Source:
         """
         from p5rec.api.dataset import Dataset
         from p5rec.core.errors import all_of
+        from p5rec.methods.stored_sections import STORED
 
         from .inputs import check_model, config_beside, read_sections
         from .outputs import check_folder
@@ -77,7 +78,8 @@ class Source:
         model = self.model
         all_of(lambda: check_model(model), lambda: check_folder(self.out), self._check_free)
         path = config_beside(model, self.config)
-        recipe = read_sections(path, self.overrides or [], methods=(dict[str, Any], {}))
+        sections = {"methods": (dict[str, Any], {}), **STORED}
+        recipe = read_sections(path, self.overrides or [], **sections)
         return recipe, Dataset.from_config(recipe.data)
 
 

@@ -27,9 +27,12 @@ def update(
     weights, trained on the users with new events and as many others; other methods are fitted from
     scratch. news.json lists new users, new items and removed items.
     """
-    _, data = source.read()
+    recipe, data = source.read()
     from p5rec.pipeline.production import SHARE, update
+    from p5rec.pipeline.vectors import stored_context
 
     original = source_model(source.model, data.config.seed)
-    renewed = update(original, data.of_all_events().prepared(), SHARE if share is None else share)
+    prepared = data.of_all_events().prepared()
+    among = stored_context(recipe, prepared, [original.nth])
+    renewed = update(original, prepared, SHARE if share is None else share, among)
     publish_model(renewed, source.model, source.out)

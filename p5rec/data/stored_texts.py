@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -36,7 +37,7 @@ class StoredTexts:
     """
 
     table: pl.DataFrame
-    of: str
+    of: Literal["items", "users"]
     lineage: Lineage
 
     @classmethod

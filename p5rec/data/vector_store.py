@@ -30,11 +30,14 @@ class AboutVectors(Config):
     of: Entities
     """The entities."""
     source: str
-    """The texts: ``texts NAME``, ``metadata``, ``reviews``, or ``file`` for finished vectors."""
+    """The texts: ``texts NAME``, ``metadata`` or ``reviews``; ``file`` or ``model`` for finished
+    vectors."""
     encoder: str | None = None
     """The encoder; null for finished vectors."""
     layer: int | None = None
     """The hidden state that was averaged; null: the last."""
+    max_tokens: int = 128
+    """Most tokens of a text."""
     permuted: int | None = None
     """The seed under which the rows were permuted; null: they were not."""
     hashes: dict[str, str] = {}

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from p5rec.core.artefacts import Lineage, write_json
 from p5rec.core.types import Corpus
+from p5rec.data.vector_store import VectorStore
 
 from .base import fit
 from .codebook_metrics import FILE, report
@@ -16,8 +15,6 @@ from .config import IdsConfig
 from .encoder import save_encoder
 from .files import CONFIG, save_codes
 from .vectors import file_vectors
-
-VECTORS = "vectors.npy"
 
 
 def make_codes(
@@ -28,14 +25,16 @@ def make_codes(
     Args:
         config: the recipe's ``ids`` section.
         corpus: the corpus.
-        views: views of other stages: name to a folder with ``VECTORS``.
+        views: views of other stages: name to the folder of a
+            :class:`p5rec.data.vector_store.VectorStore`.
         folder: the output folder.
 
     Raises:
         UserError: see :func:`p5rec.ids.base.fit`; or the vectors of ``file`` do not fit the items.
     """
     sized = config.sized(len(corpus.catalog))
-    arrays = {name: np.load(view / VECTORS) for name, view in views.items()}
+    keys = corpus.interactions.item_keys
+    arrays = {name: VectorStore.read(view).rows(keys) for name, view in views.items()}
     if config.vectors.file is not None:
         arrays["file"] = file_vectors(Path(config.vectors.file.path), corpus.catalog.ids)
     fitted = fit(sized, corpus, arrays)

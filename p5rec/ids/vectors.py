@@ -143,22 +143,23 @@ def _ridge(base: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return solved.astype(np.float32)
 
 
-def file_vectors(path: Path, item_ids: Sequence[str]) -> np.ndarray:
+def file_vectors(path: Path, ids: Sequence[str], kind: str = "item") -> np.ndarray:
     """``(N, d)`` float32 vectors from the user's file; NaN rows for items that it lacks.
 
     Args:
         path: ``.npy`` (``(N, d)``, in the order of the item table; no pickled objects), or
             ``.parquet`` with the columns ``item`` and ``vector`` (a list of numbers).
-        item_ids: external ids of the N items.
+        ids: external ids of the N items.
+        kind: ``item``, or ``user`` for vectors of users.
 
     Raises:
         UserError: the file is missing, of another kind, or does not fit the items.
     """
     if path.suffix == ".npy":
-        return _array(path, len(item_ids))
+        return _array(path, len(ids), kind)
     if path.suffix != ".parquet":
         raise input_error(path, "a .npy or .parquet file", repr(path.suffix), "convert the file")
-    table = read_columns(path, ["item", "vector"])
+    table = read_columns(path, [kind, "vector"])
     if not isinstance(table.schema["vector"], pl.List | pl.Array):
         got = str(table.schema["vector"])
         raise input_error(path, "lists of numbers in column vector", got, "re-export the file")
@@ -168,16 +169,16 @@ def file_vectors(path: Path, item_ids: Sequence[str]) -> np.ndarray:
             path, "vectors of one length", f"lengths {sorted(widths)[:3]}", "fix the file"
         )
     vectors = np.array(table["vector"].to_list(), dtype=np.float32)
-    row_of = {item: row for row, item in enumerate(as_id(table["item"]).to_list())}
-    rows = np.array([row_of.get(item, -1) for item in item_ids])
-    out = np.full((len(item_ids), widths[0]), np.nan, dtype=np.float32)
+    row_of = {item: row for row, item in enumerate(as_id(table[kind]).to_list())}
+    rows = np.array([row_of.get(item, -1) for item in ids])
+    out = np.full((len(ids), widths[0]), np.nan, dtype=np.float32)
     out[rows >= 0] = vectors[rows[rows >= 0]]
     if not (rows >= 0).any():
-        raise input_error(path, "vectors of the items", "none of them", "check the column item")
+        raise input_error(path, f"vectors of the {kind}s", "none of them", f"check column {kind}")
     return out
 
 
-def _array(path: Path, n_items: int) -> np.ndarray:
+def _array(path: Path, n_rows: int, kind: str) -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
@@ -186,9 +187,9 @@ def _array(path: Path, n_items: int) -> np.ndarray:
         raise input_error(
             path, "an array of numbers", str(error), "save it without objects"
         ) from None
-    if array.ndim != 2 or len(array) != n_items or array.dtype.kind != "f":
+    if array.ndim != 2 or len(array) != n_rows or array.dtype.kind != "f":
         got = f"{array.dtype} {array.shape}"
         raise input_error(
-            path, f"float vectors, one for each of {n_items} items", got, "fix the file"
+            path, f"float vectors, one for each of {n_rows} {kind}s", got, "fix the file"
         )
     return array.astype(np.float32, copy=False)

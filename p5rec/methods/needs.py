@@ -22,6 +22,14 @@ class Codes:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """The texts of the recipe that have this name: the folder of
+    :class:`~p5rec.data.stored_texts.StoredTexts`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Vectors:
     """The vectors of the recipe that have this name: the folder of a
     :class:`~p5rec.data.vector_store.VectorStore`."""
@@ -74,4 +82,23 @@ class DerivedArtefact:
     needs: Mapping[str, Need] = field(default_factory=dict)
 
 
-Need = Codes | Vectors | Model | Component | DerivedArtefact
+Need = Codes | Texts | Vectors | Model | Component | DerivedArtefact
+
+
+def needed_names(needs: Mapping[str, Need], kind: type[Texts | Vectors], seed: int) -> set[str]:
+    """The names of all ``needs`` of a kind, those of components and stages included.
+
+    Args:
+        needs: of a fit or a query.
+        kind: of the needs.
+        seed: of the fit.
+    """
+    names: set[str] = set()
+    for need in needs.values():
+        if isinstance(need, kind):
+            names.add(need.name)
+        elif isinstance(need, Component):
+            names |= needed_names(need.method.needs(seed), kind, seed)
+        elif isinstance(need, DerivedArtefact):
+            names |= needed_names(need.needs, kind, seed)
+    return names

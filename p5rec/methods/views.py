@@ -11,6 +11,7 @@ import numpy as np
 from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Lines, bind, compose
 from p5rec.core.errors import UserError, did_you_mean, input_error
+from p5rec.data.vector_store import AboutVectors, VectorStore
 from p5rec.ids.config import IdsConfig
 
 from .base import Method
@@ -48,10 +49,17 @@ def view_methods(
     return views
 
 
-def save_vectors(method: Method, model: Path, file: str, folder: Path) -> Lineage:
-    """Writes the ``(N, d)`` float32 item vectors of the method in ``model`` to a file in ``folder``
-    (:class:`.predictors.EmbedsItems`)."""
-    np.save(folder / file, method.load(model).item_vectors())
+def save_vectors(method: Method, model: Path, item_keys: np.ndarray, folder: Path) -> Lineage:
+    """Stores the item vectors of the method in ``model`` (:class:`.predictors.EmbedsItems`).
+
+    Args:
+        item_keys: ``(N,)`` uint64, of the model's items.
+        folder: receives the :class:`p5rec.data.vector_store.VectorStore`.
+    """
+    vectors = method.load(model).item_vectors()
+    known = ~np.isnan(vectors).any(axis=1)
+    about = AboutVectors(of="items", source="model")
+    VectorStore.of(item_keys[known], vectors[known], about, Lineage.none()).save(folder)
     return Lineage.none()
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from p5rec.core.artefacts import (
     LINEAGE,
@@ -29,9 +30,20 @@ from p5rec.data.train_events import permute_histories
 from p5rec.methods.base import LISTS, VALIDATION, Method
 from p5rec.methods.fitted import MODEL, Fitted
 from p5rec.methods.folder import complete
-from p5rec.methods.needs import Codes, Component, DerivedArtefact, Inputs, Model, Need, Vectors
+from p5rec.methods.needs import (
+    Codes,
+    Component,
+    DerivedArtefact,
+    Inputs,
+    Model,
+    Need,
+    Texts,
+    Vectors,
+)
 
 from .prepared import Prepared
+
+T = TypeVar("T")
 
 TRIAL = "trial.json"
 MAX_TRIAL_BYTES = 2**26  # larger models of trials are deleted, and fitted again if selected
@@ -45,11 +57,13 @@ class RunContext:
         ids: semantic ids.
         methods: fitted methods.
         vectors: stored vectors.
+        texts: texts about items and users; they depend on no seed.
     """
 
     ids: Mapping[str, Sequence[Artefact]] = field(default_factory=dict)
     methods: Mapping[str, Sequence[Fitted]] = field(default_factory=dict)
     vectors: Mapping[str, Sequence[Artefact]] = field(default_factory=dict)
+    texts: Mapping[str, Artefact] = field(default_factory=dict)
 
 
 ALONE = RunContext()
@@ -310,8 +324,11 @@ class _Run:
             case Codes(name):
                 ids = among.ids[name]
                 return ids[self.nth % len(ids)].path, ids[self.nth % len(ids)]
+            case Texts(name):
+                text = _named(among.texts, "texts", name)
+                return text.path, text
             case Vectors(name):
-                stores = among.vectors[name]
+                stores = _named(among.vectors, "vectors", name)
                 return stores[self.nth % len(stores)].path, stores[self.nth % len(stores)]
             case Model(name, hashed):
                 if name not in among.methods:
@@ -338,6 +355,20 @@ class _Run:
         """``lineage`` in the keys of the original events, before histories were permuted."""
         before, after = (c.interactions.event_keys for c in (self.prepared.corpus, self.corpus))
         return Lineage(before[lineage.contains(after)])
+
+
+def _named(known: Mapping[str, T], section: str, name: str) -> T:
+    """The result ``name`` of a section of the recipe.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in known:
+        raise input_error(
+            f"{section} {name}", f"a recipe whose section {section} has it", "none",
+            "fit the method with a recipe (p5rec run)",
+        )  # fmt: skip
+    return known[name]
 
 
 _NeedInputs = Mapping[str, tuple[Path, Artefact | str]]  # name → a folder and its key

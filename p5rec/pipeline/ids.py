@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from p5rec.backbones.sources import fingerprint
-from p5rec.backbones.views import encode_items
-from p5rec.core.artefacts import Artefact, Store, digest, file_sha256
+from p5rec.backbones.vectors_config import StoredVectorsConfig
+from p5rec.core.artefacts import Artefact, digest, file_sha256
 from p5rec.data.files import existing
 from p5rec.ids.config import POLICIES, QUANTISERS, SCHEMES, IdsConfig
-from p5rec.ids.make import VECTORS, make_codes
+from p5rec.ids.make import make_codes
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
 from p5rec.methods.folder import contents
@@ -20,6 +19,7 @@ from p5rec.train.extension import extend_codes
 
 from .fitting import fit_method
 from .prepared import Prepared
+from .vectors import encode_vectors
 
 
 def build_ids(
@@ -70,9 +70,10 @@ def extend_ids(codes: Path, prepared: Prepared) -> Artefact:
 
 def _build(config: IdsConfig, fitted: Mapping[str, Fitted], prepared: Prepared) -> Artefact:
     corpus = prepared.corpus
-    views = {name: _item_vectors(run, prepared.store) for name, run in fitted.items()}
+    views = {name: _item_vectors(run, prepared) for name, run in fitted.items()}
     if config.vectors.text:
-        views["text"] = _encode_texts(config.vectors.text, prepared)
+        metadata = StoredVectorsConfig(metadata="items", encoder=config.vectors.text)
+        views["text"] = encode_vectors(metadata, {}, prepared)
     inputs: dict[str, Artefact | str] = {"data": prepared.data}
     inputs |= {f"{name} vectors": stage for name, stage in views.items()}
     if config.vectors.file is not None:
@@ -86,21 +87,12 @@ def _build(config: IdsConfig, fitted: Mapping[str, Fitted], prepared: Prepared) 
     )
 
 
-def _item_vectors(fitted: Fitted, store: Store) -> Artefact:
-    return store.stage(
+def _item_vectors(fitted: Fitted, prepared: Prepared) -> Artefact:
+    keys = prepared.corpus.interactions.item_keys
+    return prepared.store.stage(
         "vectors",
-        partial(save_vectors, fitted.method, fitted.folder, VECTORS),
+        partial(save_vectors, fitted.method, fitted.folder, keys),
         config=fitted.method.dump(),
         code=(save_vectors, *fitted.method.queried_by),
-        inputs={"model": fitted.model_stage},
-    )
-
-
-def _encode_texts(encoder: str, prepared: Prepared) -> Artefact:
-    return prepared.store.stage(
-        "text",
-        partial(encode_items, encoder, prepared.corpus.catalog, VECTORS),
-        config={"encoder": encoder},
-        code=(encode_items,),
-        inputs={"data": prepared.data, **fingerprint(encoder)},
+        inputs={"data": prepared.data, "model": fitted.model_stage},
     )

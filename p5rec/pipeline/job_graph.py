@@ -6,10 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from p5rec.backbones.vectors_config import StoredVectorsConfig
 from p5rec.core.artefacts import digest
 from p5rec.methods.base import Method
 from p5rec.methods.checks import in_order
-from p5rec.methods.needs import Codes, Component, DerivedArtefact, Model, Need
+from p5rec.methods.needs import (
+    Codes,
+    Component,
+    DerivedArtefact,
+    Model,
+    Need,
+    Texts,
+    Vectors,
+    needed_names,
+)
 
 from .jobs import Job, JobRunner
 
@@ -44,6 +54,7 @@ class JobGraph:
             if name in used:
                 for nth in range(runner.cfg.repeats):
                     graph._add_ids(name, nth)
+        graph._add_stored()
         for name in in_order(runner.methods):
             graph._add_method(name)
         return graph
@@ -99,9 +110,30 @@ class JobGraph:
         points = [point for view in views for point in view.points()]
         fits = {_fit_key(point, seed) for point in points for seed in {0, nth}}
         encoder = self.runner.cfg.ids[name].vectors.text
-        texts = [f"text {encoder}"] if encoder else []
+        metadata = StoredVectorsConfig(metadata="items", encoder=encoder or "")
+        texts = [_encoding(metadata)] if encoder else []
         cost = max([TRAINED, *map(_cost, points)])
         self._add(Job("ids", name, nth), (), cost, *sorted(fits), *texts)
+
+    def _add_stored(self) -> None:
+        """The jobs of the texts and vectors that the methods need."""
+        cfg, methods = self.runner.cfg, self.runner.methods.values()
+        texts, vectors = (
+            {
+                name
+                for method in methods
+                for point in method.points()
+                for name in needed_names(self._needs(point, 0), kind, self._seed(point, 0))
+            }
+            for kind in (Texts, Vectors)
+        )
+        for name in sorted(texts | {cfg.vectors[n].texts for n in vectors} - {None}):
+            self._add(Job("texts", name), (), LANGUAGE_MODEL)
+        for name in sorted(vectors):
+            config = cfg.vectors[name]
+            written = [Job("texts", config.texts)] if config.texts else []
+            for nth in range(self.runner.cfg.repeats if config.permuted else 1):
+                self._add(Job("vectors", name, nth), written, TRAINED, _encoding(config))
 
     def _add_method(self, name: str) -> None:
         method, evaluate = self.runner.methods[name], self.runner.cfg.evaluate
@@ -140,8 +172,11 @@ class JobGraph:
 
     def _needed(self, method: Method, nth: int) -> set[Job]:
         """The jobs that compute the ids and models that ``method`` reads."""
+        return self._producers_of(self._needs(method, nth), nth)
+
+    def _needs(self, method: Method, nth: int) -> dict[str, Need]:
         seed = self._seed(method, nth)
-        return self._producers_of({**method.needs(seed), **method.query_needs(seed)}, nth)
+        return {**method.needs(seed), **method.query_needs(seed)}
 
     def _producers_of(self, needs: Mapping[str, Need], nth: int) -> set[Job]:
         jobs: set[Job] = set()
@@ -149,6 +184,11 @@ class JobGraph:
             match need:
                 case Codes(name):
                     jobs.add(Job("ids", name, nth))
+                case Texts(name):
+                    jobs.add(Job("texts", name))
+                case Vectors(name):
+                    permuted = self.runner.cfg.vectors[name].permuted
+                    jobs.add(Job("vectors", name, nth if permuted else 0))
                 case Model(name) if (start := self.runner.methods.get(name)) is not None:
                     jobs.add(Job("fit", name, nth if start.stochastic else 0))
                 case Component(_, method):
@@ -163,6 +203,11 @@ class JobGraph:
 
 def _cost(method: Method) -> int:
     return LANGUAGE_MODEL if method.collective else TRAINED if method.stochastic else OTHER
+
+
+def _encoding(config: StoredVectorsConfig) -> str:
+    """The key of the vectors before a permutation."""
+    return f"vectors {digest(config.encoding())}"
 
 
 def _fit_key(method: Method, nth: int) -> str:

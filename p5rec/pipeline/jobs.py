@@ -6,10 +6,10 @@ store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from p5rec.core.artefacts import Artefact
 from p5rec.methods.base import LISTS, Method
@@ -19,10 +19,10 @@ from p5rec.methods.views import view_methods
 
 from .fitting import RunContext, fit_component, fit_method, fit_point
 from .ids import build_ids
+from .lazy import Lazy
 from .predictions import predict_fitted
 from .prepared import Prepared
-
-T = TypeVar("T")
+from .vectors import build_texts, build_vectors, stored_context
 
 
 @dataclass(frozen=True, order=True)
@@ -30,15 +30,16 @@ class Job:
     """A unit of work for one process.
 
     Attributes:
-        kind: ``ids``: build semantic ids. ``trial``: evaluate a point of a method's grid.
+        kind: ``ids``: build semantic ids. ``texts``: write texts. ``vectors``: store vectors.
+            ``trial``: evaluate a point of a method's grid.
             ``component``: fit a component of a method. ``fit``: fit a method. ``predictions``:
             compute its predictions.
-        name: of the ids or the method.
+        name: of the ids, the texts, the vectors or the method.
         nth: the number of the seed.
         detail: the number of the grid point, the name of the component, or the held-out split.
     """
 
-    kind: Literal["ids", "trial", "component", "fit", "predictions"]
+    kind: Literal["ids", "texts", "vectors", "trial", "component", "fit", "predictions"]
     name: str
     nth: int = 0
     detail: str = ""
@@ -76,6 +77,12 @@ class JobRunner:
         match job.kind:
             case "ids":
                 self._ids(name, nth, self.prepared)
+            case "texts":
+                build_texts(name, self.cfg.texts[name], self.prepared)
+            case "vectors":
+                config = self.cfg.vectors[name]
+                texts = stored_context(self.cfg, self._quiet).texts
+                build_vectors(name, config, texts, self.prepared, nth)
             case "trial":
                 method = self.methods[name]
                 fit_point(method, self._quiet, self._context(method, 0), int(job.detail))
@@ -112,26 +119,10 @@ class JobRunner:
     def _context(self, method: Method, nth: int) -> RunContext:
         """The results that ``method`` may need under the seed ``nth``, computed on access."""
         seeds = [0] + [nth] * nth if len(method.points()) > 1 else [nth]
-        return RunContext(
-            _Lazy(self.cfg.ids, lambda name: [self._ids(name, n, self._quiet) for n in seeds]),
-            _Lazy(self.methods, lambda name: [self._fit(name, n, self._quiet) for n in seeds]),
+        return replace(
+            stored_context(self.cfg, self._quiet, seeds),
+            ids=Lazy(self.cfg.ids, lambda name: [self._ids(name, n, self._quiet) for n in seeds]),
+            methods=Lazy(
+                self.methods, lambda name: [self._fit(name, n, self._quiet) for n in seeds]
+            ),
         )
-
-
-class _Lazy(Mapping[str, Sequence[T]]):
-    """A mapping whose values are computed on access."""
-
-    def __init__(self, names: Mapping[str, Any], compute: Callable[[str], Sequence[T]]) -> None:
-        self.names, self.compute = names, compute
-
-    def __getitem__(self, name: str) -> Sequence[T]:
-        return self.compute(name)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
-
-    def __len__(self) -> int:
-        return len(self.names)

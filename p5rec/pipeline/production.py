@@ -3,8 +3,8 @@ events."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from p5rec.methods.folder import ITEMS, is_fitted, read_method
 from p5rec.methods.provenance import News, Provenance
 from p5rec.methods.views import view_methods
 
-from .fitting import RunContext, fit_method
+from .fitting import ALONE, RunContext, fit_method
 from .ids import build_ids, extend_ids
 from .prepared import Prepared
 
@@ -118,7 +118,7 @@ def refit(
     chosen: SourceModel,
     prepared: Prepared,
     views: Mapping[str, Method],
-    starts: Mapping[str, Sequence[Fitted]] | None = None,
+    among: RunContext = ALONE,
 ) -> RenewedModel:
     """Fits the selected settings to all training events of ``prepared``.
 
@@ -126,15 +126,15 @@ def refit(
         chosen: the model with the settings.
         prepared: the data.
         views: see :meth:`Chosen.views`.
-        starts: refitted models that the method may be initialised from, by name.
+        among: refitted models that the method may be initialised from; stored texts and vectors.
 
     Raises:
         UserError: the data do not meet the method's requirements, or the model to initialise from
             is missing.
     """
-    method, starts = chosen.method, starts or {}
+    method = chosen.method
     start = method.starts_from
-    if start is not None and start not in starts and not is_fitted(Path(start)):
+    if start is not None and start not in among.methods and not is_fitted(Path(start)):
         raise input_error(
             "refit", "a method without start, or with a model's folder as start",
             f"one with start {start!r}", "refit it from its run's folder (p5rec refit)",
@@ -143,11 +143,13 @@ def refit(
     ids = {}
     if (config := chosen.ids) is not None:
         ids[str(method.semantic_ids)] = build_ids(config, views, prepared, first=chosen.nth)
-    (fitted,) = fit_method(method, prepared, RunContext(ids, starts), first=chosen.nth)
+    (fitted,) = fit_method(method, prepared, replace(among, ids=ids), first=chosen.nth)
     return _renewed("refit", chosen, fitted, prepared.corpus)
 
 
-def update(chosen: SourceModel, prepared: Prepared, share: float = SHARE) -> RenewedModel:
+def update(
+    chosen: SourceModel, prepared: Prepared, share: float = SHARE, among: RunContext = ALONE
+) -> RenewedModel:
     """Updates the model ``chosen`` with the training events of ``prepared``.
 
     Old items keep their semantic ids; new items get the nearest unused ids. Networks continue from
@@ -158,6 +160,7 @@ def update(chosen: SourceModel, prepared: Prepared, share: float = SHARE) -> Ren
         chosen: the model to update.
         prepared: the full log, with old and new events.
         share: epochs, as a share of a full training.
+        among: stored texts and vectors.
 
     Raises:
         UserError: no event is new, most of the model's training events are missing, the data do not
@@ -183,7 +186,7 @@ def update(chosen: SourceModel, prepared: Prepared, share: float = SHARE) -> Ren
     ids = {}
     if method.semantic_ids is not None:
         ids[method.semantic_ids] = [extend_ids(chosen.folder / CODES, prepared)]
-    (fitted,) = fit_method(method, prepared, RunContext(ids), first=chosen.nth)
+    (fitted,) = fit_method(method, prepared, replace(among, ids=ids), first=chosen.nth)
     return _renewed("update", chosen, fitted, prepared.corpus)
 
 
