@@ -42,6 +42,8 @@ class ExtendedEmbedding(ExtendedMatrix):
 
     def forward(self, ids: Tensor) -> Tensor:
         """``(B, T)`` ids → ``(B, T, D)``."""
+        if not len(self.new):
+            return self.old(ids)  # type: ignore[no-any-return]
         start = self.old.num_embeddings
         is_new = ids >= start
         old = self.old(ids.masked_fill(is_new, 0))

@@ -42,11 +42,11 @@ class TextFile(GeneratorConfig):
             got = str(table.schema[self.text])
             raise input_error(path, f"texts in column {self.text}", got, "name another column")
         ids = as_id(table[column])
-        if (repeats := ids.is_duplicated() & ids.is_not_null()).any():
+        if (repeats := ~ids.is_first_distinct() & ids.is_not_null()).any():
             row = repeats.arg_max() or 0
             where = f"{path}, row {table['row'][row]}"
-            got = f"several of {ids[row]!r}"
-            raise input_error(where, f"one row per {kind}", got, "remove the others")
+            got = f"another one of {ids[row]!r}"
+            raise input_error(where, f"one row per {kind}", got, "remove it")
         known = ids.is_in(list(assignment.ids))
         if not known.any():
             hint = did_you_mean(str(ids[0]), list(assignment.ids)[:1000])
