@@ -20,6 +20,7 @@ from p5rec.cli.main import main
 from p5rec.core import code
 from p5rec.core.artefacts import Store
 from p5rec.core.code import CODE, Code, Work
+from p5rec.methods.registry import METHODS
 
 RECIPE = """\
 data:
@@ -36,8 +37,18 @@ ids:
       cooccurrence: {{dim: 4}}
       methods: {{deep: {{method: {{kind: sasrec, width: 8, window: 5, epochs: 1, tune: {{}}}}}}}}
   title: {{scheme: title, levels: 2, vectors: {{text: null}}}}
+texts:
+  about:
+    of: items
+    family: describe-item
+    generator: {{backbone: {{name: {folder}/encoder}}, max_new_tokens: 4}}
+vectors:
+  items: {{metadata: items, encoder: {folder}/encoder, permuted: true}}
+  texts: {{texts: about, encoder: {folder}/encoder}}
 baselines: [popularity, item-knn, ease, ease-recency]
 methods:
+  near: {{kind: nearest-vectors, vectors: items}}
+  near-texts: {{kind: nearest-vectors, vectors: texts, texts: about}}
   first: &first
     backbone: &backbone
       {{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
@@ -65,7 +76,7 @@ evaluate:
   samples: 1
 """
 KINDS = {
-    "data", "text", "vectors", "ids", "trial", "fit", "fit generative", "model", "pairs",
+    "data", "texts", "vectors", "ids", "trial", "fit", "fit generative", "model", "pairs",
     "predictions", "reference", "report",
 }  # fmt: skip
 
@@ -135,6 +146,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> list[Seen]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("P5REC_HOME", str(folder / "home"))
         patch.setattr(Store, "stage", spied)
+        patch.setitem(METHODS._targets, "nearest-vectors", "nearest_vectors:NearestVectors")
         patch.setattr("p5rec.cli.main.safe_output", nullcontext)  # printing is no part of a stage
         config = folder / "my.yaml"
         words = ["p5rec", "run", "sft", "--config", str(config), "--out", str(folder / "out")]
@@ -224,11 +236,11 @@ def test_a_changed_stylesheet_re_makes_the_report_alone(seen: list[Seen], tmp_pa
     ("library", "shaped", "not_shaped"),
     [
         ("polars", {"data", "ids", "fit generative", "report"}, set()),
-        ("torch", {"text", "fit generative", "vectors", "predictions", "pairs"}, {"data", "ids"}),
+        ("torch", {"texts", "fit generative", "vectors", "predictions", "pairs"}, {"data", "ids"}),
         (
             "trl",
             {"fit generative"},
-            {"data", "ids", "text", "vectors", "fit", "predictions", "report"},
+            {"data", "ids", "texts", "vectors", "fit", "predictions", "report"},
         ),
         ("scikit-learn", {"ids", "reference"}, {"data", "fit generative", "trial"}),
         ("filelock", set(), KINDS),

@@ -14,10 +14,10 @@ from p5rec.core.artefacts import Artefact, Lineage, Store
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
+from p5rec.data.vector_store import VectorStore
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.encoder import load_encoder
 from p5rec.ids.files import load_codes, load_item_ids
-from p5rec.ids.make import VECTORS
 from p5rec.methods.base import Method
 from p5rec.methods.baselines.bpr import Bpr
 from p5rec.methods.baselines.sasrec import Sasrec
@@ -58,8 +58,8 @@ def stages(store: Path, name: str) -> int:
 
 def test_vectors_of_a_method_are_cached(make: Any, corpus: Corpus, tmp_path: Path) -> None:
     (first,) = make(views={"deep": SASREC})
-    (vectors,) = (tmp_path / "store" / "vectors").glob(f"*/{VECTORS}")
-    table = np.load(vectors)
+    (vectors,) = (tmp_path / "store" / "vectors").glob("[!.]*")
+    table = VectorStore.read(vectors).rows(corpus.interactions.item_keys)
     seen = np.bincount(corpus.interactions.items[corpus.split.mask("train")], minlength=30) > 0
     assert (table.shape, table.dtype) == ((30, 16), np.float32)
     np.testing.assert_array_equal(np.isnan(table[:, 0]), ~seen)
@@ -86,7 +86,8 @@ def test_codes_of_a_seed_use_the_model_of_that_seed(
     assert not any(run.fit_stage.fresh for run in fitted)  # one fit for the ids and for the lists
     for ids, run in zip(runs, fitted, strict=True):
         key = ids.manifest["inputs"]["deep vectors"]
-        vectors = np.load(tmp_path / "store" / "vectors" / key / VECTORS)
+        folder = tmp_path / "store" / "vectors" / key
+        vectors = VectorStore.read(folder).rows(corpus.interactions.item_keys)
         np.testing.assert_array_equal(vectors, SASREC.load(run.folder).item_vectors())
 
 

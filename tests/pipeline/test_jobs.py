@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_models import save_llama
 
 from p5rec.core.artefacts import Store
 from p5rec.core.config import bind, read_tree
@@ -14,6 +15,7 @@ from p5rec.core.paths import assets
 from p5rec.core.progress import no_progress_bars
 from p5rec.core.recipes import config_path, load
 from p5rec.data.prepare import load_corpus, prepare_data
+from p5rec.methods.registry import METHODS
 from p5rec.pipeline import parallel
 from p5rec.pipeline.job_graph import JobGraph
 from p5rec.pipeline.jobs import Job, JobRunner
@@ -134,3 +136,52 @@ def test_one_job_at_a_time_in_a_launch_and_for_small_logs(
     assert parallel.parallel_jobs(None, corpus) == 1
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert parallel.parallel_jobs(3, corpus) == 1
+
+
+def test_texts_and_vectors_are_jobs_of_their_own(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METHODS._targets, "nearest-vectors", "nearest_vectors:NearestVectors")
+    encoder = str(save_llama(tmp_path / "encoder"))
+    generator = {"backbone": {"name": encoder}, "max_new_tokens": 3}
+    plain = {"texts": "about", "encoder": encoder}
+    runner = runner_of(
+        {
+            "name": "stored",
+            "data": SYNTHETIC,
+            "ids": {},
+            "baselines": ["popularity"],
+            "repeats": 2,
+            "texts": {
+                "about": {"of": "items", "family": "describe-item", "generator": generator},
+                "unused": {"of": "users", "family": "describe-user", "generator": generator},
+            },
+            "vectors": {
+                "one": plain,
+                "control": {**plain, "permuted": True},
+                "unused": {"metadata": "items", "encoder": encoder},
+            },
+            "methods": {
+                "near": {"kind": "nearest-vectors", "vectors": "one", "texts": "about"},
+                "permuted": {"kind": "nearest-vectors", "vectors": "control"},
+            },
+            "evaluate": {"k": 5, "samples": 0},
+        },
+        store,
+    )
+    graph = JobGraph.of(runner)
+    texts, one = Job("texts", "about"), Job("vectors", "one")
+    assert [job for job in graph.dependencies if job.kind in ("texts", "vectors")] == [
+        texts, Job("vectors", "control", 0), Job("vectors", "control", 1), one
+    ]  # fmt: skip
+    assert graph.dependencies[Job("fit", "near")] == {texts, one}
+    assert graph.dependencies[one] == {texts, Job("vectors", "control")}, "one of them encodes"
+    done = set[Job]()
+    with no_progress_bars():
+        for job in graph.dependencies:
+            JobRunner(runner.cfg, runner.prepared).run(job)
+            done.add(job)
+        assert parallel._cached_jobs(graph) == done
+        cached = Prepared(runner.prepared.corpus, runner.prepared.data, store.cached_only())
+        outputs = load(SCRIPT).outputs(runner.cfg, cached, list(runner.methods))
+    assert outputs.fitted.keys() == runner.methods.keys()
