@@ -13,6 +13,7 @@ from prose import parsed, table
 from pydantic import BaseModel
 
 from p5rec.backbones.registry import BACKBONES
+from p5rec.backbones.vectors_config import StoredVectorsConfig
 from p5rec.cli.run import load
 from p5rec.core.paths import assets
 from p5rec.data.config import DataConfig
@@ -20,9 +21,18 @@ from p5rec.evaluate.config import EvaluateConfig
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.base import Method
 from p5rec.methods.registry import DEFAULT, METHODS, RANKING
+from p5rec.recommend.writing.config import TextsConfig
+from p5rec.recommend.writing.registry import GENERATORS
 
 FOLDER = "reference/config"
-LINKS = {"data": "data.md", "ids": "ids.md", "methods": "methods.md", "evaluate": "evaluate.md"}
+LINKS = {
+    "data": "data.md",
+    "ids": "ids.md",
+    "texts": "texts.md",
+    "vectors": "vectors.md",
+    "methods": "methods.md",
+    "evaluate": "evaluate.md",
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,8 @@ def pages() -> Mapping[str, str]:
         "index.md": _index(),
         "data.md": _page("data", "Keys of `data`", DataConfig),
         "ids.md": _page("ids.NAME", "Keys of `ids`", IdsConfig),
+        "texts.md": _page("texts.NAME", "Keys of `texts`", TextsConfig),
+        "vectors.md": _page("vectors.NAME", "Keys of `vectors`", StoredVectorsConfig),
         "generative.md": _page("methods.NAME", "Keys of `kind: generative`", METHODS.get(DEFAULT)),
         "methods.md": _methods(),
         "evaluate.md": _page("evaluate", "Keys of `evaluate`", EvaluateConfig),
@@ -149,9 +161,9 @@ def _sections(model: type[BaseModel], at: tuple[str, ...], kind: str = "") -> It
     yield Section(at, model, kind)
     for key in keys_of(model):
         inside = (*at, key.name, "NAME") if key.type.startswith("mapping") else (*at, key.name)
-        if key.kinds is not None and key.kinds.registry is BACKBONES:
-            for name in BACKBONES:
-                yield from _sections(BACKBONES.get(name), inside, name)
+        if key.kinds is not None and key.kinds.registry in (BACKBONES, GENERATORS):
+            for name in key.kinds.registry:
+                yield from _sections(key.kinds.registry.get(name), inside, name)
         for below in key.models:
             tag = _objective(below) if len(key.models) > 1 else ""
             yield from _sections(below, inside, tag)

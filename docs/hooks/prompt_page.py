@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from config_pages import entries
 from prose import table
 
+from p5rec.prompting.answer import AnswerForm
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.template import FamilySpec, FewShot, TemplateSpec
 from p5rec.tasks.registry import TASKS
@@ -66,5 +67,6 @@ def _keys() -> str:
             "## Keys of a file\n", entries(FamilySpec, ""),
             "## Keys of a template\n", entries(TemplateSpec, "templates."),
             "## Layout of worked examples\n", entries(FewShot, "few_shot."),
+            "## Form of answers\n", entries(AnswerForm, "answer."),
         ]
     )  # fmt: skip

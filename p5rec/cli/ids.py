@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,7 +48,9 @@ def build(
     recipe, corpus, data, store = _read(config, overrides, out)
     from p5rec.methods.views import view_methods
 
-    name = _chosen(recipe.ids, name)
+    from .inputs import chosen_section
+
+    name = chosen_section(recipe.ids, name, "ids")
     views = view_methods({name: recipe.ids[name]}, recipe.methods)
     from p5rec.pipeline.ids import build_ids
     from p5rec.pipeline.prepared import Prepared
@@ -256,17 +258,6 @@ def _metrics(folder: Path) -> dict[str, Any]:
             folder / FILE, "the metrics of the codes", type(metrics).__name__, REBUILD
         )
     return metrics
-
-
-def _chosen(known: Collection[str], name: str) -> str:
-    if name in known:
-        return name
-    if not name and len(known) == 1:
-        return next(iter(known))
-    got = repr(name) if name else "none"
-    raise UserError(
-        f"--name: expected one of the recipe's ids, got {got}; name one of " + ", ".join(known)
-    )
 
 
 def _print_report(report: dict[str, Any], collisions: dict[str, Any] | None, limit: int) -> None:

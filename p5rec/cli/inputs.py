@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,21 @@ def config_beside(model: Path | None, config: str | None) -> Path:
             "config"
         )
     return record
+
+
+def chosen_section(known: Collection[str], name: str, section: str) -> str:
+    """The section that ``--name`` names; the only one without a name.
+
+    Raises:
+        UserError: there is no such section, or there are several and no name.
+    """
+    if name in known:
+        return name
+    if not name and len(known) == 1:
+        return next(iter(known))
+    got = repr(name) if name else "none"
+    todo = f"name one of {', '.join(known)}" if known else f"add a section {section}"
+    raise UserError(f"--name: expected one of the recipe's {section}, got {got}; {todo}")
 
 
 def check_tables(*paths: Path | None) -> None:

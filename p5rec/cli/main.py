@@ -27,6 +27,7 @@ COMMANDS = {
     "audit": ("audit", "Check a log, a recipe or a run for known leaks."),
     "prompts": ("prompts", "List, show, lint and render prompt templates."),
     "ids": ("ids", "Build and inspect semantic ids."),
+    "texts": ("texts", "Write texts about items and users, and store their vectors."),
     "plan": ("plan", "Estimate a training: parameters, examples, memory and time."),
     "run": ("run", "Run a recipe: from an interaction log to a report and ranked lists."),
     "compare": ("compare", "Compare zero-shot, few-shot and fine-tuned models with baselines."),

@@ -69,7 +69,7 @@ def build_texts(name: str, config: TextsConfig, prepared: Prepared) -> Artefact:
         collective=True,
         what=name,
     )
-    if stage.fresh:
+    if stage.fresh and not prepared.store.rank:
         about = read_json(stage.path / ABOUT)
         prepared.store.notify(
             f"texts {name}: {about['rows'] - about['without_text']:,} of {about['rows']:,} "
@@ -133,7 +133,7 @@ def encode_vectors(
         inputs={"data": prepared.data, **inputs},
         what=name,
     )
-    if stage.fresh and name:
+    if stage.fresh and name and not prepared.store.rank:
         log, store = prepared.corpus.interactions, VectorStore.read(stage.path)
         totals = {"items": log.n_items, "users": log.n_users, "events": len(log)}
         of = store.about.of

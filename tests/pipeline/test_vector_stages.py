@@ -30,8 +30,10 @@ from p5rec.methods.stored_sections import check_stored
 from p5rec.pipeline.fitting import fit_method
 from p5rec.pipeline.ids import build_ids
 from p5rec.pipeline.prepared import Prepared
-from p5rec.pipeline.vectors import build_vectors, stored_context
+from p5rec.pipeline.vectors import build_texts, build_vectors, stored_context
+from p5rec.recommend.writing import write
 from p5rec.recommend.writing.config import TextsConfig
+from p5rec.recommend.writing.local import LocalWriter
 
 
 def small_corpus() -> Corpus:
@@ -107,6 +109,28 @@ def test_vectors_know_the_events_behind_their_texts(
     )
     known, texts = StoredTexts.read(context.texts["tastes"].path).usable()
     assert np.array_equal(store.rows(known), encode_like(store.about, texts), equal_nan=True)
+
+
+def test_an_interrupted_stage_of_texts_resumes(
+    prepared: Prepared, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "SHARD_SIZE", 10)
+    generator = {"backbone": {"name": model}, "max_new_tokens": 3}
+    config = TextsConfig(of="items", family="describe-item", generator=generator)
+    real, asked = LocalWriter.write, []
+
+    def fails_once(self: LocalWriter, requests: Any) -> Any:
+        asked.append(len(requests))
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return real(self, requests)
+
+    monkeypatch.setattr(LocalWriter, "write", fails_once)
+    with pytest.raises(KeyboardInterrupt):
+        build_texts("about", config, prepared)
+    stored = StoredTexts.read(build_texts("about", config, prepared).path)
+    assert len(stored.table) == 40
+    assert asked == [10] * 5, "the first two shards are not written again"
 
 
 def test_an_item_without_a_text_has_no_vector(
