@@ -105,8 +105,8 @@ def _read(
 
 
 def _with_ids(table: pl.DataFrame, corpus: Corpus, of: str) -> pl.DataFrame:
-    """``table`` with a first column of external ids instead of ``key``, in the order of the item or
-    user table."""
+    """``table`` with a first column of external ids instead of ``key``, in the order of the
+    corpus."""
     import polars as pl
 
     log, users = corpus.interactions, of == "users"
