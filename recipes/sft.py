@@ -82,9 +82,8 @@ def check(cfg: Any, lines: Lines) -> None:
     all_of(
         lambda: check_names(cfg, lines),
         lambda: check_files(cfg.data),
-        lambda: methods_of(cfg),
         lambda: check_methods(named_methods(cfg), cfg.ids),
-        lambda: check_stored(cfg, named_methods(cfg)),
+        lambda: check_stored(cfg, methods_of(cfg)),
         lambda: view_methods(cfg.ids, cfg.methods, lines),
     )
 
