@@ -56,6 +56,8 @@ def sources() -> Mapping[str, str]:
         "recipes/sft.py": f"{FOLDER}/index.md",
         "p5rec/data/config.py": f"{FOLDER}/data.md",
         "p5rec/ids/config.py": f"{FOLDER}/ids.md",
+        "p5rec/recommend/writing/config.py": f"{FOLDER}/texts.md",
+        "p5rec/backbones/vectors_config.py": f"{FOLDER}/vectors.md",
         "p5rec/methods/generative/method.py": f"{FOLDER}/generative.md",
         "p5rec/methods/registry.py": f"{FOLDER}/methods.md",
         "p5rec/evaluate/config.py": f"{FOLDER}/evaluate.md",

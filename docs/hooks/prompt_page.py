@@ -26,6 +26,7 @@ def sources() -> Mapping[str, str]:
     return {
         "prompts/README.md": f"{PAGE}#keys-of-a-file",
         "prompts/README.md#fields": f"{PAGE}#fields-of-each-task",
+        "p5rec/prompting/answer.py": f"{PAGE}#form-of-answers",
     }
 
 
