@@ -45,6 +45,8 @@ class TargetAttention(nn.Module):
         product = (query[:, None] * keys) @ of_product.T
         scores = self.rest(self.activation(product + from_key + from_query[:, None]))[..., 0]
         weights = torch.where(real, scores, 0.0)
+        if len(keys) == 1:
+            return weights @ keys[0]
         pooled: Tensor = (weights[:, None] @ keys)[:, 0]
         return pooled
 

@@ -12,6 +12,9 @@ from .fields import FieldEmbedding
 from .interaction import History, Interaction
 
 
+BLOCK = 256  # instances of one forward pass: their activations stay in the cache
+
+
 class Events(NamedTuple):
     """The events before each instance.
 
@@ -55,6 +58,22 @@ class ClickModel(nn.Module):
     def embed(self, batch: Instances) -> Tensor:
         """``(B, F, W)`` the embedded fields."""
         return self.fields(batch.users, batch.context, batch.items)
+
+    def rank(self, request: Instances, items: Tensor, embedded: Tensor) -> Tensor:
+        """Logits ``(n,)`` of ``items (n,)`` for one request; its history is read once.
+
+        Args:
+            request: one instance; its item is ignored.
+            items: rows.
+            embedded: ``(N, F, W)`` the embedded fields of all items.
+        """
+        own = self.fields.of_requests(request.users, request.context)
+        history = self.read(request.events)
+        logits = [
+            self.interaction(torch.cat([own.expand(len(rows), -1, -1), embedded[rows]], 1), history)
+            for rows in items.split(BLOCK)
+        ]
+        return torch.cat(logits)
 
     def read(self, events: Events | None) -> History | None:
         """The events with embedded items; each distinct item is embedded once."""

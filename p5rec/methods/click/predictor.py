@@ -1,0 +1,141 @@
+"""A fitted click model: probabilities of pairs, and items ranked by probability. B requests, N
+items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from p5rec.core.artefacts import Lineage, read_json, write_json
+from p5rec.core.types import Histories, RankedLists, check_rows
+from p5rec.decode.allowed import Allowed
+from p5rec.models.click.fields import FieldEmbedding, Features
+from p5rec.models.click.model import BLOCK, ClickModel, Instances
+from p5rec.recommend.ranking import rank_all
+
+from ..arrays import load_arrays, save_arrays
+from ..baselines.iterative import EPOCHS
+from .encoding import Encoder
+from .features import DataFields, EntityFields, dumped, restored
+from .settings import ClickMethod
+
+FIELDS, NETWORK = "fields.json", "network."
+
+
+@dataclass(frozen=True, eq=False)
+class ClickPredictor:
+    """Predicts clicks, and ranks by their probability.
+
+    Attributes:
+        model: the network.
+        encoder: turns requests into its input.
+        tie: ``(N,)`` tie order.
+        epochs: the length of the training.
+        lineage: the training events.
+    """
+
+    model: ClickModel
+    encoder: Encoder
+    tie: np.ndarray
+    epochs: int = 0
+    lineage: Lineage | None = None
+
+    @torch.inference_mode()
+    def predict_click(self, histories: Histories, items: np.ndarray) -> np.ndarray:
+        """See :class:`p5rec.methods.predictors.PredictsClicks`.
+
+        Instances pass the network in blocks of one shape, so a prediction does not depend on the
+        others.
+
+        Raises:
+            ValueError: item rows outside the data.
+        """
+        check_rows("item", items, len(self.tie))
+        if not len(items):
+            return np.zeros(0, dtype=np.float32)
+        encoded, logits = self.encoder.encode(histories, items), []
+        for start in range(0, len(items), BLOCK):
+            rows = torch.arange(start, start + BLOCK).clamp(max=len(items) - 1)
+            logits.append(self.model(encoded.take(rows, self.encoder.events)))
+        return probabilities(torch.cat(logits)[: len(items)])
+
+    def recommend(
+        self,
+        histories: Histories,
+        k: int,
+        *,
+        exclude_seen: bool = True,
+        allowed: Allowed | None = None,
+    ) -> RankedLists:
+        """See :class:`p5rec.methods.predictors.Recommends`; the score is the probability."""
+        return rank_all(
+            self.scores, histories, k, self.tie, exclude_seen=exclude_seen, allowed=allowed
+        )
+
+    @torch.inference_mode()
+    def scores(self, histories: Histories) -> np.ndarray:
+        """``(B, N)`` float32 probabilities; each history is read once."""
+        items = np.zeros(len(histories), dtype=np.int64)
+        encoded = self.encoder.encode(histories, items)
+        scores = np.empty((len(histories), len(self.tie)), dtype=np.float32)
+        for row in range(len(histories)):
+            request = encoded.take(torch.tensor([row]), self.encoder.events)
+            scores[row] = probabilities(self.model.rank(request, self._items, self._embedded))
+        return scores
+
+    @cached_property
+    def _items(self) -> Tensor:
+        return torch.arange(len(self.tie))
+
+    @cached_property
+    def _embedded(self) -> Tensor:
+        return self.model.fields.of_items(self._items)
+
+    def save(self, folder: Path) -> None:
+        """See :class:`p5rec.methods.predictors.FittedPredictor`."""
+        about, arrays = dumped(self.encoder.fields)
+        weights = {NETWORK + name: each.numpy() for name, each in self.model.state_dict().items()}
+        own = {"tie": self.tie, "user_keys": self.encoder.user_keys}
+        save_arrays(folder, {**own, EPOCHS: np.array([self.epochs]), **arrays, **weights})
+        write_json(folder / FIELDS, about)
+
+
+def probabilities(logits: Tensor) -> np.ndarray:
+    """``(B,)`` float32 in 0 to 1."""
+    return logits.sigmoid().numpy()
+
+
+def load(method: ClickMethod, folder: Path) -> ClickPredictor:
+    """The predictor that :meth:`ClickPredictor.save` wrote."""
+    arrays = load_arrays(folder)
+    fields = restored(read_json(folder / FIELDS), arrays)
+    model = click_model(method, fields).requires_grad_(False).eval()
+    weights = {
+        name.removeprefix(NETWORK): torch.from_numpy(each)
+        for name, each in arrays.items()
+        if name.startswith(NETWORK)
+    }
+    model.load_state_dict(weights)
+    encoder = Encoder(fields, arrays["user_keys"], method.events_read)
+    return ClickPredictor(model, encoder, arrays["tie"], int(arrays[EPOCHS][0]))
+
+
+def click_model(method: ClickMethod, fields: DataFields) -> ClickModel:
+    """The untrained network of ``method`` over ``fields``."""
+    users, items = (_features(own) for own in (fields.users, fields.items))
+    width = method.embedding_width + method.first_order
+    unknown = [each.start for each in fields.context]
+    embedding = FieldEmbedding(fields.rows, users, items, unknown, width)
+    return ClickModel(embedding, method.network(embedding.fields, items.fields))
+
+
+def _features(own: EntityFields) -> Features:
+    vectors = tuple(map(torch.from_numpy, own.vectors.values()))
+    codes, shares, unknown = map(torch.from_numpy, (own.codes, own.shares, own.unknown))
+    return Features(codes, shares, vectors, unknown)

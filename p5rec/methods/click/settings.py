@@ -1,0 +1,123 @@
+"""The settings that click models share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.types import Corpus
+
+from ..base import LISTS, Method
+from ..baselines.iterative import IterativeMethod
+from ..needs import Inputs, Need, Vectors
+
+if TYPE_CHECKING:
+    from p5rec.models.click.interaction import Interaction
+
+    from .predictor import ClickPredictor
+
+VECTORS = "vectors."  # before the name of side vectors among the inputs of a fit
+CLICKS = ("predict_click", LISTS)
+
+
+def vector_needs(names: tuple[str, ...]) -> dict[str, Need]:
+    """The side vectors ``names`` as inputs of a fit."""
+    return {VECTORS + name: Vectors(name) for name in names}
+
+
+class ClickMethod(IterativeMethod):
+    """A click model: field embeddings and an interaction network, trained on log loss."""
+
+    l2: float = Field(default=1e-3, ge=0)
+    """Weight of the squared field embeddings of an instance in its loss."""
+    field_dropout: float = Field(default=0.02, gt=0, lt=1)
+    """Share of the fields that training replaces by unknown values, at random. It trains the
+    embeddings of unseen users, items and values.
+    """
+    vectors: tuple[str, ...] = ()
+    """Side vectors of users or items, by their names in the recipe: each is one more field."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    batch: int = Field(default=2048, ge=1)
+    """Most instances per step. Small logs take smaller steps: at least 10 per epoch."""
+    ema_epochs: float = Field(default=1, ge=0)
+    epochs: int = Field(default=60, ge=1)
+    patience: int = Field(default=4, ge=0)
+    """Epochs without progress before training stops: their mean validation AUC is no higher than
+    that of as many epochs before. 0: train all ``epochs``, without validation checks.
+    """
+
+    capabilities = CLICKS
+    embeds_items = False
+    validates_during_fit = False
+    content_based = True
+    untuned = Method.untuned | {"vectors"}
+
+    @property
+    def first_order(self) -> bool:
+        """Whether each value has a weight of its own."""
+        return False
+
+    @property
+    def events_read(self) -> int:
+        """The most events of a history that the network reads; 0: none."""
+        return 0
+
+    @property
+    def embedding_width(self) -> int:
+        """The width of an embedding, without the weight of its own."""
+        return 0
+
+    def network(self, fields: int, item_fields: int) -> Interaction:
+        """The interaction network.
+
+        Args:
+            fields: the number of fields.
+            item_fields: the number of the item's fields, which are the last ones.
+        """
+        raise NotImplementedError
+
+    def needs(self, seed: int) -> Mapping[str, Need]:
+        """See :class:`p5rec.methods.base.Method`: the side vectors."""
+        return vector_needs(self.vectors)
+
+    def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
+        """See :class:`p5rec.methods.base.Method`."""
+        from .training import fit
+
+        model = fit(self, corpus, seed, inputs)
+        model.save(folder)
+        assert model.lineage is not None
+        return model.lineage
+
+    def load(self, folder: Path) -> ClickPredictor:
+        """See :class:`p5rec.methods.base.Method`."""
+        from .predictor import load
+
+        return load(self, folder)
+
+
+class EmbeddingMethod(ClickMethod):
+    """A click model whose values have vectors."""
+
+    embedding: int = Field(default=16, ge=1)
+    """Width of the field embeddings."""
+
+    @property
+    def embedding_width(self) -> int:
+        """See :class:`ClickMethod`."""
+        return self.embedding
+
+
+class DeepMethod(EmbeddingMethod):
+    """A click model with a perceptron."""
+
+    hidden: tuple[int, ...] = (64, 32)
+    """Widths of the perceptron's layers."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Dropout probability in the perceptron."""
+
+    grid: Any = {"l2": (1e-3, 1e-2), "dropout": (0.2, 0.5)}

@@ -1,0 +1,130 @@
+"""Training of click models: log loss on the training instances, early stopping by validation AUC.
+
+B instances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.errors import input_error
+from p5rec.core.rng import derive_seed, sampled, tie_order
+from p5rec.core.types import Corpus
+from p5rec.data.click_instances import ClickInstances, click_instances
+from p5rec.data.vector_store import VectorStore
+from p5rec.metrics.rating import auc
+from p5rec.models.click.model import ClickModel
+
+from ..baselines import fitting
+from ..needs import Inputs
+from .encoding import Encoded, Encoder
+from .features import fields_of
+from .predictor import ClickPredictor, click_model
+from .settings import VECTORS, ClickMethod
+
+VALIDATED = 20_000  # instances of a validation check, at most
+
+
+def fit(method: ClickMethod, corpus: Corpus, seed: int, inputs: Inputs) -> ClickPredictor:
+    """Trains ``method`` on the training instances.
+
+    Args:
+        method: the settings.
+        corpus: the data.
+        seed: of all random draws.
+        inputs: the stores of the side vectors.
+
+    Raises:
+        UserError: the training instances have one label only.
+    """
+    log, most = corpus.interactions, method.events_read
+    instances = click_instances(corpus, "train", seed, most)
+    check_labels(instances)
+    stores = {name: VectorStore.read(inputs[VECTORS + name]) for name in method.vectors}
+    encoder = Encoder(fields_of(corpus, stores), log.user_keys, most)
+    encoded = encoder.encode(instances.histories, instances.items)
+    labels = torch.from_numpy(instances.labels.astype(np.float32))
+    batch = int(np.clip(len(labels) // 10, 1, method.batch))
+    with fitting.seeded(seed, method.kind):
+        model = click_model(method, encoder.fields)
+        model.interaction.bias.data.fill_(labels.mean().logit())
+        copy, mean = fitting.with_average(model, method.ema_epochs * len(labels) / batch)
+        fitted = ClickPredictor(
+            copy,
+            encoder,
+            tie_order(log.item_keys, seed),
+            lineage=Lineage(log.event_keys[corpus.split.mask("train")]),
+        )
+        optimizer = optimizer_of(model, method.learning_rate)
+        epochs = fitting.train(
+            copy,
+            lambda n: fitting.updates(losses(model, method, encoded, labels, batch), optimizer, mean),
+            validation_auc(fitted, corpus, seed),
+            epochs=method.epochs,
+            patience=method.patience,
+            name=method.kind,
+            metric_name="AUC",
+        )
+    return replace(fitted, epochs=epochs)
+
+
+def losses(
+    model: ClickModel, method: ClickMethod, encoded: Encoded, labels: Tensor, batch: int
+) -> Iterator[Tensor]:
+    """The loss of each batch of one epoch.
+
+    Args:
+        model: the network.
+        method: its penalty and its field dropout.
+        encoded: B instances.
+        labels: ``(B,)`` float32, 0 or 1.
+        batch: instances per batch.
+    """
+    model.train()
+    for rows in torch.randperm(len(labels)).split(batch):
+        instances = encoded.take(rows)
+        embedded = model.fields.dropped(model.embed(instances), method.field_dropout)
+        logits = model.interaction(embedded, model.read(instances.events))
+        loss = F.binary_cross_entropy_with_logits(logits, labels[rows])
+        yield loss + method.l2 * embedded.square().sum() / len(rows)
+
+
+def optimizer_of(model: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    """Adam over all weights of ``model``."""
+    return torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+
+
+def check_labels(instances: ClickInstances) -> None:
+    """Checks that training has positive and negative instances.
+
+    Raises:
+        UserError: it has not.
+    """
+    values = np.unique(instances.labels)
+    if len(values) < 2:
+        got = f"only label {values[0]} ({len(instances)} events)" if len(values) else "none"
+        raise input_error(
+            "click training", "positive and negative training events", got,
+            "check data.label, or leave it out for sampled negatives",
+        )  # fmt: skip
+
+
+def validation_auc(
+    predictor: ClickPredictor, corpus: Corpus, seed: int
+) -> Callable[[], float] | None:
+    """The AUC of at most ``VALIDATED`` validation instances; None: they lack one of the labels."""
+    instances = click_instances(corpus, "valid", seed, predictor.encoder.events)
+    keys = corpus.interactions.event_keys[instances.events]
+    instances = instances.take(sampled(keys, VALIDATED, seed, "validation instances"))
+    positive = instances.labels > 0
+    if not positive.any() or positive.all():
+        return None
+    histories, items = instances.histories, instances.items
+    return lambda: float(auc(predictor.predict_click(histories, items), positive)[0])
