@@ -3,8 +3,8 @@
 scripts/oracle_clicks bench [--rows 60000] [--rounds 3] [--json out.json]
 
 Training: epochs over the same random instances in batches of 2,048, by each library's own loop,
-with equal networks, Adam and no penalty. Scoring: the candidates of a request, through a loaded
-predictor's network. The two libraries take turns; the best round of each counts.
+with equal networks, Adam and no penalty. Scoring: p5rec scores the candidates of one
+request, deepctr-torch as many pairs. The two libraries take turns; the best round of each counts.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from typing import Any
 import torch
 from deepctr_models import Fields, Problem, as_input, ours, theirs
 from torch import Tensor
-from torch.nn import functional as F
 
-from p5rec.models.click.model import ClickModel, Events, Instances
+from p5rec.methods.baselines.fitting import updates, with_average
+from p5rec.methods.click.encoding import Encoded
+from p5rec.methods.click.training import losses, optimizer_of
 
 WIDTH, BATCH = 16, 2048
 USER = {"user": 6040, "gender": 2, "age": 7, "job": 21}
@@ -34,26 +35,30 @@ SCORED = {"deepfm": 100_000, "dcnv2": 100_000, "din": 25_000}  # pairs a second,
 
 
 def our_epoch(kind: str, problem: Problem) -> Callable[[], None]:
-    """One epoch of p5rec's training."""
-    from p5rec.methods.click.training import optimizer_of
-
-    model = ours(kind, problem, WIDTH).train()
-    optimizer = optimizer_of(model, 1e-3)
+    """One epoch of p5rec's training, with its field dropout and its average of the weights."""
+    model = ours(kind, problem, WIDTH)
+    _, mean = with_average(model, 100)
+    optimizer = optimizer_of(model, 1e-3, (0, 0))
 
     def run() -> None:
-        for rows in torch.randperm(len(problem.labels)).split(BATCH):
-            optimizer.zero_grad()
-            logits = model(_take(problem.instances, rows))
-            F.binary_cross_entropy_with_logits(logits, problem.labels[rows]).backward()
-            optimizer.step()
+        updates(losses(model, encoded(problem), problem.labels, BATCH, 0.02), optimizer, mean)
 
     return run
 
 
-def _take(instances: Instances, rows: Tensor) -> Instances:
-    users, items, context, events = instances
-    own = Events(*(each[rows] for each in events)) if events else None
-    return Instances(users[rows], items[rows], context[rows], own)
+def encoded(problem: Problem) -> Encoded:
+    """The instances as a fit encodes them."""
+    users, items, context, events = problem.instances
+    if events is None:
+        return Encoded(users, items, context, None)
+    lengths = events.real.sum(1)
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
+    ends = torch.tensor([-1]), torch.tensor([0])
+    columns = (
+        torch.cat([each[events.real], end])
+        for each, end in zip((events.items, events.labels), ends, strict=True)
+    )
+    return Encoded(users, items, context, (*columns, offsets))
 
 
 def their_epoch(kind: str, problem: Problem) -> Callable[[], None]:
@@ -69,13 +74,80 @@ def their_epoch(kind: str, problem: Problem) -> Callable[[], None]:
     return run
 
 
-def score_candidates(model: ClickModel, problem: Problem, candidates: Tensor) -> Callable[[], None]:
-    """Scores ``candidates (B,)`` for one request, whose history is read once."""
-    one = _take(problem.instances, torch.arange(1))
-    model.eval()
+def our_scoring(kind: str, problem: Problem, candidates: Tensor) -> Callable[[], None]:
+    """Scores ``candidates`` for one request, whose history is read once."""
+    model = ours(kind, problem, WIDTH).eval()
+    embedded = model.fields.of_items(torch.arange(ITEM["item"])).detach()
+    one = encoded(problem).take(torch.arange(1), HISTORY)
 
     @torch.inference_mode()
     def run() -> None:
-        model.rank(one, candidates)
+        model.rank(one, candidates, embedded)
 
     return run
+
+
+def their_scoring(kind: str, problem: Problem, candidates: Tensor) -> Callable[[], None]:
+    """Predicts as many pairs."""
+    model = theirs(kind, problem.fields, WIDTH)
+    columns = {name: each[: len(candidates)] for name, each in problem.columns().items()}
+
+    def run() -> None:
+        model.predict(dict(columns), batch_size=BATCH)
+
+    return run
+
+
+def best(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+    """The seconds of each of ``runs`` in its best round; they take turns, after a first run each."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds + 1):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - started)
+    return {name: min(own[1:]) for name, own in seconds.items()}
+
+
+def main() -> None:
+    """Prints a table for training and one for scoring."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=60_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2, help="of scoring; training has one")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    results: dict[str, Any] = {"training": {}, "scoring": {}}
+    torch.set_num_threads(1)
+    print("| training | p5rec, instances/s | deepctr-torch | ratio | bar |\n|---|---|---|---|---|")
+    for kind, bar in TRAINED.items():
+        problem = Problem.of(fields_of(kind), options.rows)
+        runs = {"ours": our_epoch(kind, problem), "theirs": their_epoch(kind, problem)}
+        seconds = best(runs, options.rounds)
+        own, other = (options.rows / seconds[name] for name in ("ours", "theirs"))
+        results["training"][kind] = {"ours": own, "theirs": other, "ratio": own / other}
+        print(f"| {kind} | {own:,.0f} | {other:,.0f} | {own / other:.2f} | {bar or ''} |", flush=True)
+    torch.set_num_threads(options.threads)
+    print("\n| scoring | p5rec, pairs/s | deepctr-torch | ratio | bar |\n|---|---|---|---|---|")
+    for kind, least in SCORED.items():
+        problem = Problem.of(fields_of(kind), options.rows)
+        candidates = problem.instances.items
+        runs = {
+            "ours": our_scoring(kind, problem, candidates),
+            "theirs": their_scoring(kind, problem, candidates),
+        }
+        seconds = best(runs, options.rounds)
+        own, other = (len(candidates) / seconds[name] for name in ("ours", "theirs"))
+        results["scoring"][kind] = {"ours": own, "theirs": other, "ratio": own / other}
+        print(f"| {kind} | {own:,.0f} | {other:,.0f} | {own / other:.2f} | {least:,} |", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
+
+
+def fields_of(kind: str) -> Fields:
+    """The fields of the benchmark: DIN also has histories."""
+    return Fields(USER, ITEM, history=HISTORY if kind == "din" else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -156,9 +156,15 @@ def ours(kind: str, problem: Problem, width: int) -> ClickModel:
         "din": lambda: Din(count, problem.items.fields, width, ATTENTION, HIDDEN, 0),
     }
     network: Interaction = networks[kind]()
-    embedding = network.first_order + width * (kind != "logistic")
-    rows = problem.fields.starts["end"]
-    return ClickModel(FieldEmbedding(rows, problem.users, problem.items, (), embedding), network)
+    embedding = FieldEmbedding(
+        problem.fields.starts["end"],
+        problem.users,
+        problem.items,
+        (),
+        0 if kind == "logistic" else width,
+        first_order=network.first_order,
+    )
+    return ClickModel(embedding, network)
 
 
 def theirs(kind: str, fields: Fields, width: int) -> Any:
@@ -215,14 +221,14 @@ def _library() -> Any:
 @torch.no_grad()
 def copy_weights(kind: str, model: ClickModel, other: Any, fields: Fields) -> None:
     """Copies all weights of p5rec's model into deepctr-torch's."""
-    table, first = model.fields.table.weight, int(model.interaction.first_order)
+    table, own = model.fields.table.weight, model.fields.weights
     ends = list(fields.starts.values())[1:]
     for name, start, end in zip(fields.names, fields.starts.values(), ends, strict=False):
         if kind != "logistic":  # where deepctr-torch has embeddings that it does not read
-            _set(other.embedding_dict[name].weight[1:], table[start:end, first:])
+            _set(other.embedding_dict[name].weight[1:], table[start:end])
             other.embedding_dict[name].weight[0] = 0
-        if first:
-            _set(other.linear_model.embedding_dict[name].weight[1:], table[start:end, :1])
+        if own is not None:
+            _set(other.linear_model.embedding_dict[name].weight[1:], own.weight[start:end])
             other.linear_model.embedding_dict[name].weight[0] = 0
     network: Any = model.interaction
     other.out.bias.fill_(network.bias)

@@ -28,7 +28,7 @@ from p5rec.core.features import Categories, Context, Users, attribute_values
 from p5rec.core.types import Catalog, Corpus, Histories
 from p5rec.data.vector_store import VectorStore
 
-BINS = 16  # of numbers
+BINS = 32  # of numbers
 SHARED = 2  # known entities with a text value, at least
 LONGEST = 20  # values of a list that are read
 PADDING = 0  # the code of a list's empty places

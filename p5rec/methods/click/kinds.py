@@ -16,14 +16,16 @@ class LogisticRegression(ClickMethod):
     """Logistic regression: a weight for each value of each field."""
 
     kind: Literal["logistic"] = "logistic"
-    learning_rate: float = Field(default=1e-2, gt=0)
+    l2: float = Field(default=0.5, ge=0)
+    """Ridge penalty of the weights, in instances."""
+    learning_rate: float = Field(default=5e-3, gt=0)
 
-    grid = {"l2": (1e-4, 1e-3, 1e-2)}
+    grid = {"l2": (0.3, 1.0, 3.0)}
 
     @property
-    def first_order(self) -> bool:
+    def weight_penalty(self) -> float | None:
         """See :class:`.settings.ClickMethod`."""
-        return True
+        return self.l2
 
     def network(self, fields: int, item_fields: int) -> Interaction:
         """See :class:`.settings.ClickMethod`."""
@@ -36,12 +38,15 @@ class Fm(EmbeddingMethod):
     """A factorisation machine (Rendle 2010)."""
 
     kind: Literal["fm"] = "fm"
-    grid = {"l2": (1e-3, 1e-2, 3e-2)}
+    weight_l2: float = Field(default=0.5, ge=0)
+    """Ridge penalty of the first-order weights, in instances."""
+
+    grid = {"l2": (10.0, 30.0, 100.0)}
 
     @property
-    def first_order(self) -> bool:
+    def weight_penalty(self) -> float | None:
         """See :class:`.settings.ClickMethod`."""
-        return True
+        return self.weight_l2
 
     def network(self, fields: int, item_fields: int) -> Interaction:
         """See :class:`.settings.ClickMethod`."""
@@ -54,11 +59,13 @@ class DeepFm(DeepMethod):
     """DeepFM (Guo et al. 2017, arXiv:1703.04247)."""
 
     kind: Literal["deepfm"] = "deepfm"
+    weight_l2: float = Field(default=0.5, ge=0)
+    """Ridge penalty of the first-order weights, in instances."""
 
     @property
-    def first_order(self) -> bool:
+    def weight_penalty(self) -> float | None:
         """See :class:`.settings.ClickMethod`."""
-        return True
+        return self.weight_l2
 
     def network(self, fields: int, item_fields: int) -> Interaction:
         """See :class:`.settings.ClickMethod`."""

@@ -129,9 +129,14 @@ def load(method: ClickMethod, folder: Path) -> ClickPredictor:
 def click_model(method: ClickMethod, fields: DataFields) -> ClickModel:
     """The untrained network of ``method`` over ``fields``."""
     users, items = (_features(own) for own in (fields.users, fields.items))
-    width = method.embedding_width + method.first_order
-    unknown = [each.start for each in fields.context]
-    embedding = FieldEmbedding(fields.rows, users, items, unknown, width)
+    embedding = FieldEmbedding(
+        fields.rows,
+        users,
+        items,
+        [each.start for each in fields.context],
+        method.embedding_width,
+        first_order=method.weight_penalty is not None,
+    )
     return ClickModel(embedding, method.network(embedding.fields, items.fields))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -32,8 +32,8 @@ def vector_needs(names: tuple[str, ...]) -> dict[str, Need]:
 class ClickMethod(IterativeMethod):
     """A click model: field embeddings and an interaction network, trained on log loss."""
 
-    l2: float = Field(default=1e-3, ge=0)
-    """Weight of the squared field embeddings of an instance in its loss."""
+    l2: float = Field(default=20.0, ge=0)
+    """Ridge penalty of the embeddings, in instances."""
     field_dropout: float = Field(default=0.02, gt=0, lt=1)
     """Share of the fields that training replaces by unknown values, at random. It trains the
     embeddings of unseen users, items and values.
@@ -57,9 +57,9 @@ class ClickMethod(IterativeMethod):
     untuned = Method.untuned | {"vectors"}
 
     @property
-    def first_order(self) -> bool:
-        """Whether each value has a weight of its own."""
-        return False
+    def weight_penalty(self) -> float | None:
+        """The ridge penalty of first-order weights; None: the network has none."""
+        return None
 
     @property
     def events_read(self) -> int:
@@ -120,4 +120,4 @@ class DeepMethod(EmbeddingMethod):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Dropout probability in the perceptron."""
 
-    grid: Any = {"l2": (1e-3, 1e-2), "dropout": (0.2, 0.5)}
+    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"l2": (10.0, 30.0, 100.0)}

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from p5rec.core.artefacts import Lineage
@@ -19,7 +19,7 @@ from p5rec.core.rng import derive_seed, sampled, tie_order
 from p5rec.core.types import Corpus
 from p5rec.data.click_instances import ClickInstances, click_instances
 from p5rec.data.vector_store import VectorStore
-from p5rec.metrics.rating import auc
+from p5rec.metrics.area import auc
 from p5rec.models.click.model import ClickModel
 
 from ..baselines import fitting
@@ -62,10 +62,16 @@ def fit(method: ClickMethod, corpus: Corpus, seed: int, inputs: Inputs) -> Click
             tie_order(log.item_keys, seed),
             lineage=Lineage(log.event_keys[corpus.split.mask("train")]),
         )
-        optimizer = optimizer_of(model, method.learning_rate)
+        penalties = (method.weight_penalty or 0) / len(labels), method.l2 / len(labels)
+        optimizer = optimizer_of(model, method.learning_rate, penalties)
+
+        def one_epoch(n: int) -> float:
+            each = losses(model, encoded, labels, batch, method.field_dropout)
+            return fitting.updates(each, optimizer, mean)
+
         epochs = fitting.train(
             copy,
-            lambda n: fitting.updates(losses(model, method, encoded, labels, batch), optimizer, mean),
+            one_epoch,
             validation_auc(fitted, corpus, seed),
             epochs=method.epochs,
             patience=method.patience,
@@ -76,29 +82,44 @@ def fit(method: ClickMethod, corpus: Corpus, seed: int, inputs: Inputs) -> Click
 
 
 def losses(
-    model: ClickModel, method: ClickMethod, encoded: Encoded, labels: Tensor, batch: int
+    model: ClickModel, encoded: Encoded, labels: Tensor, batch: int, field_dropout: float
 ) -> Iterator[Tensor]:
     """The loss of each batch of one epoch.
 
     Args:
         model: the network.
-        method: its penalty and its field dropout.
         encoded: B instances.
         labels: ``(B,)`` float32, 0 or 1.
         batch: instances per batch.
+        field_dropout: share of the fields that are replaced by unknown values.
     """
     model.train()
     for rows in torch.randperm(len(labels)).split(batch):
         instances = encoded.take(rows)
-        embedded = model.fields.dropped(model.embed(instances), method.field_dropout)
+        embedded = model.fields.dropped(model.embed(instances), field_dropout)
         logits = model.interaction(embedded, model.read(instances.events))
-        loss = F.binary_cross_entropy_with_logits(logits, labels[rows])
-        yield loss + method.l2 * embedded.square().sum() / len(rows)
+        yield F.binary_cross_entropy_with_logits(logits, labels[rows])
 
 
-def optimizer_of(model: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    """Adam over all weights of ``model``."""
-    return torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+def optimizer_of(
+    model: ClickModel, learning_rate: float, penalties: tuple[float, float]
+) -> torch.optim.Optimizer:
+    """Adam over all weights of ``model``.
+
+    Args:
+        model: the network.
+        learning_rate: of all weights.
+        penalties: factors of the squared first-order weights and of the squared embeddings, which
+            add to the loss.
+    """
+    own = [] if model.fields.weights is None else [*model.fields.weights.parameters()]
+    embeddings = [each for each in model.fields.parameters() if all(each is not w for w in own)]
+    groups = [
+        {"params": own, "weight_decay": 2 * penalties[0]},
+        {"params": embeddings, "weight_decay": 2 * penalties[1]},
+        {"params": [*model.interaction.parameters()]},
+    ]
+    return torch.optim.Adam(groups, lr=learning_rate, fused=True)
 
 
 def check_labels(instances: ClickInstances) -> None:

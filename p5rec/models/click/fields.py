@@ -74,7 +74,9 @@ class FieldEmbedding(nn.Module):
         rows: rows of the table of embeddings, ``PADDING`` included.
         users, items: the features of all users and all items.
         context_unknown: for each context field, the code of an unknown value.
-        width: W.
+        width: of the embeddings.
+        first_order: whether each value also has a weight of its own, the first number of its
+            embedding; W is one more then.
     """
 
     def __init__(
@@ -84,15 +86,20 @@ class FieldEmbedding(nn.Module):
         items: Features,
         context_unknown: Sequence[int],
         width: int,
+        *,
+        first_order: bool = False,
     ) -> None:
         super().__init__()
-        self.users, self.items, self.width = users, items, width
+        self.users, self.items = users, items
         self.table = nn.Embedding(rows, width, padding_idx=PADDING)
-        nn.init.normal_(self.table.weight, std=INIT_STD)
+        self.weights = nn.Embedding(rows, 1, padding_idx=PADDING) if first_order else None
         with torch.no_grad():
-            self.table.weight[PADDING] = 0
-        self.user_vectors = nn.ModuleList(SideVectors(v.shape[1], width) for v in users.vectors)
-        self.item_vectors = nn.ModuleList(SideVectors(v.shape[1], width) for v in items.vectors)
+            self.table.weight.normal_(std=INIT_STD)[PADDING] = 0
+            if self.weights is not None:
+                self.weights.weight.zero_()
+        out = width + first_order
+        self.user_vectors = nn.ModuleList(SideVectors(v.shape[1], out) for v in users.vectors)
+        self.item_vectors = nn.ModuleList(SideVectors(v.shape[1], out) for v in items.vectors)
         context = torch.tensor(list(context_unknown), dtype=torch.int32)
         self._unknown = users.unknown, context, items.unknown
 
@@ -109,7 +116,7 @@ class FieldEmbedding(nn.Module):
             context: ``(B, C)`` int32 codes of the context fields.
         """
         codes = self.users.codes[users], context, self.items.codes[items]
-        embedded = self.table(torch.cat(codes, 1))
+        embedded = self.lookup(torch.cat(codes, 1))
         user, between, item = embedded.split([each.shape[1] for each in codes], 1)
         user = _pooled(user, self.users, users, self.user_vectors)
         item = _pooled(item, self.items, items, self.item_vectors)
@@ -117,16 +124,23 @@ class FieldEmbedding(nn.Module):
 
     def of_items(self, items: Tensor) -> Tensor:
         """``(B, F, W)`` the embedded fields of items ``(B,)``; -1 is unknown."""
-        return _pooled(self.table(self.items.codes[items]), self.items, items, self.item_vectors)
+        return _pooled(self.lookup(self.items.codes[items]), self.items, items, self.item_vectors)
 
     def of_requests(self, users: Tensor, context: Tensor) -> Tensor:
         """``(B, F, W)`` the embedded fields of users ``(B,)`` and their context ``(B, C)``."""
-        user = _pooled(self.table(self.users.codes[users]), self.users, users, self.user_vectors)
-        return torch.cat([user, self.table(context)], 1)
+        user = _pooled(self.lookup(self.users.codes[users]), self.users, users, self.user_vectors)
+        return torch.cat([user, self.lookup(context)], 1)
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """``(..., W)`` the embeddings of ``codes (...)``."""
+        embedded: Tensor = self.table(codes)
+        if self.weights is None:
+            return embedded
+        return torch.cat([self.weights(codes), embedded], -1)
 
     def unknown(self) -> Tensor:
         """``(F, W)`` the embedding of an unknown value of each field."""
-        user, context, item = (self.table(codes) for codes in self._unknown)
+        user, context, item = (self.lookup(codes) for codes in self._unknown)
         of_users, of_items = (
             [each.unknown[None] for each in vectors]
             for vectors in (self.user_vectors, self.item_vectors)
