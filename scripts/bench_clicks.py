@@ -77,12 +77,11 @@ def their_epoch(kind: str, problem: Problem) -> Callable[[], None]:
 def our_scoring(kind: str, problem: Problem, candidates: Tensor) -> Callable[[], None]:
     """Scores ``candidates`` for one request, whose history is read once."""
     model = ours(kind, problem, WIDTH).eval()
-    embedded = model.fields.of_items(torch.arange(ITEM["item"])).detach()
     one = encoded(problem).take(torch.arange(1), HISTORY)
 
     @torch.inference_mode()
     def run() -> None:
-        model.rank(one, candidates, embedded)
+        model.rank(one, model.fields.of_items(candidates))
 
     return run
 

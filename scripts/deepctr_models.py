@@ -93,7 +93,7 @@ class Problem:
             labels = torch.zeros(shape, dtype=torch.int64)
             events = Events(drawn, labels, torch.from_numpy(real))
         rows = [torch.from_numpy(rng.integers(0, n, count)) for n in (n_users, n_items)]
-        context = torch.zeros((count, 0), dtype=torch.int32)
+        context = torch.zeros((count, 0), dtype=torch.int64)
         labels = torch.from_numpy(rng.integers(0, 2, count)).float()
         return cls(fields, users, items, Instances(*rows, context, events), labels)
 
@@ -105,14 +105,14 @@ class Problem:
             self.items, self.instances.items, fields.item,
         )  # fmt: skip
         for features, rows, own in sides:
-            codes = features.codes[rows].numpy()
+            codes = features.singles[rows].numpy()
             for n, name in enumerate(own):
                 columns[name] = codes[:, n] - starts[name] + 1
         if fields.values:
-            codes = self.items.codes[self.instances.items].numpy()[:, len(fields.item) :]
+            codes = self.items.lists[self.instances.items, 0].numpy()
             columns[LIST] = np.where(codes, codes - starts[LIST] + 1, 0)
         if events := self.instances.events:
-            codes = self.items.codes[events.items].numpy()
+            codes = self.items.singles[events.items].numpy()
             for n, name in enumerate(fields.item):
                 columns[f"hist_{name}"] = np.where(
                     events.real.numpy(), codes[..., n] - starts[name] + 1, 0
@@ -127,20 +127,19 @@ def _features(
     starts, count = fields.starts, next(iter(own.values()))
     codes = [np.arange(count), *(rng.integers(0, n, count) for n in list(own.values())[1:])]
     columns = [starts[name] + each for name, each in zip(own, codes, strict=True)]
-    table, shares = np.stack(columns, 1), np.zeros((count, 0), np.float32)
+    listed = np.zeros((count, 0, 1), np.int64)
+    shares = np.zeros((count, 0), np.float32)
     if values:
         drawn = rng.random((count, values)).argsort(1)[:, : fields.longest]
         lengths = rng.integers(1, fields.longest + 1, count)
-        listed = np.where(np.arange(fields.longest) < lengths[:, None], starts[LIST] + drawn, 0)
-        table = np.concatenate([table, listed], 1)
+        real = np.arange(fields.longest) < lengths[:, None]
+        listed = np.where(real, starts[LIST] + drawn, 0)[:, None]
         shares = (1 / lengths[:, None]).astype(np.float32)
     unknown = [starts[name] for name in (*own, *([LIST] if values else []))]
-    last = np.concatenate([table, table[:1]]), np.concatenate([shares, shares[:1]])
+    tables = [np.stack(columns, 1).astype(np.int64), listed.astype(np.int64), shares]
     return Features(
-        torch.from_numpy(last[0].astype(np.int32)),
-        torch.from_numpy(last[1]),
-        (),
-        torch.tensor(unknown, dtype=torch.int32),
+        *(torch.from_numpy(np.concatenate([each, each[:1]])) for each in tables),
+        torch.tensor(unknown, dtype=torch.int64),
     )
 
 
@@ -221,17 +220,17 @@ def _library() -> Any:
 @torch.no_grad()
 def copy_weights(kind: str, model: ClickModel, other: Any, fields: Fields) -> None:
     """Copies all weights of p5rec's model into deepctr-torch's."""
-    table, own = model.fields.table.weight, model.fields.weights
+    table, own = model.fields.embeddings.table, model.fields.weights
     ends = list(fields.starts.values())[1:]
     for name, start, end in zip(fields.names, fields.starts.values(), ends, strict=False):
         if kind != "logistic":  # where deepctr-torch has embeddings that it does not read
             _set(other.embedding_dict[name].weight[1:], table[start:end])
             other.embedding_dict[name].weight[0] = 0
         if own is not None:
-            _set(other.linear_model.embedding_dict[name].weight[1:], own.weight[start:end])
+            _set(other.linear_model.embedding_dict[name].weight[1:], own.table[start:end])
             other.linear_model.embedding_dict[name].weight[0] = 0
     network: Any = model.interaction
-    other.out.bias.fill_(network.bias)
+    other.out.bias.fill_(model.bias)
     if hasattr(network, "perceptron"):
         linear = [layer for layer in network.perceptron if isinstance(layer, nn.Linear)]
         for own, layer in zip(linear, other.dnn.linears, strict=True):

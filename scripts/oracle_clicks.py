@@ -24,9 +24,9 @@ def difference(kind: str) -> tuple[float, float]:
     model = ours(kind, problem, WIDTH).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.2)
-    for table in (model.fields.table, model.fields.weights):
-        if table is not None:
-            table.weight[0] = 0
+    for lookup in (model.fields.embeddings, model.fields.weights):
+        if lookup is not None:
+            lookup.table[0] = 0
     if kind == "din":
         nn.init.zeros_(model.interaction.labels.weight)  # deepctr-torch has no labels
     other = theirs(kind, problem.fields, WIDTH).eval()

@@ -24,7 +24,7 @@ class Encoded:
 
     Attributes:
         users, items: ``(B,)`` int64 rows; -1 is unknown.
-        context: ``(B, C)`` int32 codes.
+        context: ``(B, C)`` int64 codes.
         read: ``(S,)`` the items of the events, ``(S,)`` their labels plus one, and ``(B + 1,)``
             the offsets; None if histories are not read.
     """

@@ -31,6 +31,7 @@ from p5rec.data.vector_store import VectorStore
 BINS = 32  # of numbers
 SHARED = 2  # known entities with a text value, at least
 LONGEST = 20  # values of a list that are read
+ARRAYS = ("singles", "lists", "shares", "unknown")
 PADDING = 0  # the code of a list's empty places
 
 
@@ -53,14 +54,16 @@ class EntityFields:
 
     Attributes:
         names: of the S + L + V fields.
-        codes: ``(n + 1, S + L * M)`` int32.
+        singles: ``(n + 1, S)`` int64 codes.
+        lists: ``(n + 1, L, M)`` int64 codes, padded.
         shares: ``(n + 1, L)`` float32, one over the number of values of each list.
-        unknown: ``(S + L,)`` int32, the code of the unknown value of each field.
+        unknown: ``(S + L,)`` int64, the code of the unknown value of each field.
         vectors: name → ``(n + 1, d)`` float32, NaN rows unknown.
     """
 
     names: tuple[str, ...]
-    codes: np.ndarray
+    singles: np.ndarray
+    lists: np.ndarray
     shares: np.ndarray
     unknown: np.ndarray
     vectors: Mapping[str, np.ndarray]
@@ -83,13 +86,13 @@ class ContextField:
     edges: tuple[float, ...] = ()
 
     def codes(self, column: Context | None, count: int) -> np.ndarray:
-        """``(B,)`` int32 codes of a column; None: unknown for all ``count`` requests."""
+        """``(B,)`` int64 codes of a column; None: unknown for all ``count`` requests."""
         if column is None:
-            return np.full(count, self.start, dtype=np.int32)
+            return np.full(count, self.start, dtype=np.int64)
         if isinstance(column, Categories):
             known = {value: self.start + 1 + n for n, value in enumerate(self.values or ())}
             of_value = [known.get(value, self.start) for value in column.values]
-            codes = np.array([*of_value, self.start], dtype=np.int32)
+            codes = np.array([*of_value, self.start], dtype=np.int64)
             return codes[column.codes]
         return _binned(column.astype(np.float64), np.array(self.edges), self.start)
 
@@ -110,11 +113,11 @@ class DataFields:
     context: tuple[ContextField, ...] = field(default=())
 
     def context_codes(self, histories: Histories) -> np.ndarray:
-        """``(B, C)`` int32: the codes of the requests' context."""
+        """``(B, C)`` int64: the codes of the requests' context."""
         columns = [
             each.codes(histories.context.get(each.name), len(histories)) for each in self.context
         ]
-        return np.stack(columns, 1) if columns else np.zeros((len(histories), 0), np.int32)
+        return np.stack(columns, 1) if columns else np.zeros((len(histories), 0), np.int64)
 
 
 def fields_of(corpus: Corpus, stores: Mapping[str, VectorStore]) -> DataFields:
@@ -208,7 +211,7 @@ def bin_edges(numbers: np.ndarray) -> np.ndarray:
 
 def _binned(numbers: np.ndarray, edges: np.ndarray, start: int) -> np.ndarray:
     codes = start + 1 + np.searchsorted(edges, numbers, side="right")
-    return np.where(np.isfinite(numbers), codes, start).astype(np.int32)
+    return np.where(np.isfinite(numbers), codes, start).astype(np.int64)
 
 
 def _value_codes(values: Sequence[tuple[str, ...]], known: np.ndarray) -> dict[str, int]:
@@ -228,22 +231,21 @@ def _entity_fields(
 ) -> EntityFields:
     """Joins single-valued fields, lists and vectors, each with its code of an unknown value."""
     unknown = [start for start, _ in (*singles.values(), *lists.values())]
-    columns = [np.append(codes, start)[:, None] for start, codes in singles.values()]
     longest = max((len(own) for _, read in lists.values() for own in read), default=0)
+    listed = np.full((count + 1, len(lists), max(1, longest)), PADDING, dtype=np.int64)
     shares = np.ones((count + 1, len(lists)), dtype=np.float32)
     for n, (start, read) in enumerate(lists.values()):
-        padded = np.full((count + 1, max(1, longest)), PADDING)
-        padded[:, 0] = start
+        listed[:, n, 0] = start
         for row, own in enumerate(read):
             if own:
-                padded[row, : len(own)] = own
+                listed[row, n, : len(own)] = own
                 shares[row, n] = 1 / len(own)
-        columns.append(padded)
     return EntityFields(
         (*singles, *lists, *vectors),
-        np.concatenate(columns, 1).astype(np.int32),
+        np.stack([np.append(codes, start) for start, codes in singles.values()], 1).astype(np.int64),
+        listed,
         shares,
-        np.array(unknown, dtype=np.int32),
+        np.array(unknown, dtype=np.int64),
         {name: _with_unknown(each) for name, each in vectors.items()},
     )
 
@@ -275,7 +277,7 @@ def dumped(fields: DataFields) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     arrays: dict[str, np.ndarray] = {}
     for of, own in (("users", fields.users), ("items", fields.items)):
         about[of] = {"names": own.names, "vectors": list(own.vectors)}
-        for name in ("codes", "shares", "unknown"):
+        for name in ARRAYS:
             arrays[f"{of}.{name}"] = getattr(own, name)
         arrays |= {f"{of}.vectors.{name}": each for name, each in own.vectors.items()}
     return about, arrays
@@ -286,7 +288,7 @@ def restored(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Data
     users, items = (
         EntityFields(
             tuple(about[of]["names"]),
-            *(arrays[f"{of}.{name}"] for name in ("codes", "shares", "unknown")),
+            *(arrays[f"{of}.{name}"] for name in ARRAYS),
             {name: arrays[f"{of}.vectors.{name}"] for name in about[of]["vectors"]},
         )
         for of in ("users", "items")

@@ -86,16 +86,12 @@ class ClickPredictor:
         scores = np.empty((len(histories), len(self.tie)), dtype=np.float32)
         for row in range(len(histories)):
             request = encoded.take(torch.tensor([row]), self.encoder.events)
-            scores[row] = probabilities(self.model.rank(request, self._items, self._embedded))
+            scores[row] = probabilities(self.model.rank(request, self._items))
         return scores
 
     @cached_property
-    def _items(self) -> Tensor:
-        return torch.arange(len(self.tie))
-
-    @cached_property
-    def _embedded(self) -> Tensor:
-        return self.model.fields.of_items(self._items)
+    def _items(self) -> tuple[Tensor, Tensor | None]:
+        return self.model.fields.of_items(torch.arange(len(self.tie)))
 
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.predictors.FittedPredictor`."""
@@ -141,6 +137,6 @@ def click_model(method: ClickMethod, fields: DataFields) -> ClickModel:
 
 
 def _features(own: EntityFields) -> Features:
+    arrays = own.singles, own.lists, own.shares, own.unknown
     vectors = tuple(map(torch.from_numpy, own.vectors.values()))
-    codes, shares, unknown = map(torch.from_numpy, (own.codes, own.shares, own.unknown))
-    return Features(codes, shares, vectors, unknown)
+    return Features(*map(torch.from_numpy, arrays), vectors)

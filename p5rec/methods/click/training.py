@@ -20,6 +20,7 @@ from p5rec.core.types import Corpus
 from p5rec.data.click_instances import ClickInstances, click_instances
 from p5rec.data.vector_store import VectorStore
 from p5rec.metrics.area import auc
+from p5rec.models.catalogue import fast_dtype
 from p5rec.models.click.model import ClickModel
 
 from ..baselines import fitting
@@ -54,7 +55,7 @@ def fit(method: ClickMethod, corpus: Corpus, seed: int, inputs: Inputs) -> Click
     batch = int(np.clip(len(labels) // 10, 1, method.batch))
     with fitting.seeded(seed, method.kind):
         model = click_model(method, encoder.fields)
-        model.interaction.bias.data.fill_(labels.mean().logit())
+        model.bias.data.fill_(labels.mean().logit())
         copy, mean = fitting.with_average(model, method.ema_epochs * len(labels) / batch)
         fitted = ClickPredictor(
             copy,
@@ -94,10 +95,10 @@ def losses(
         field_dropout: share of the fields that are replaced by unknown values.
     """
     model.train()
+    dtype = fast_dtype(torch.device("cpu"))
     for rows in torch.randperm(len(labels)).split(batch):
-        instances = encoded.take(rows)
-        embedded = model.fields.dropped(model.embed(instances), field_dropout)
-        logits = model.interaction(embedded, model.read(instances.events))
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            logits = model(encoded.take(rows), field_dropout)
         yield F.binary_cross_entropy_with_logits(logits, labels[rows])
 
 
@@ -113,11 +114,10 @@ def optimizer_of(
             add to the loss.
     """
     own = [] if model.fields.weights is None else [*model.fields.weights.parameters()]
-    embeddings = [each for each in model.fields.parameters() if all(each is not w for w in own)]
     groups = [
         {"params": own, "weight_decay": 2 * penalties[0]},
-        {"params": embeddings, "weight_decay": 2 * penalties[1]},
-        {"params": [*model.interaction.parameters()]},
+        {"params": [*model.fields.embeddings.parameters()], "weight_decay": 2 * penalties[1]},
+        {"params": [*model.interaction.parameters(), model.bias]},
     ]
     return torch.optim.Adam(groups, lr=learning_rate, fused=True)
 

@@ -36,7 +36,7 @@ class AutoInt(Interaction):
 
     Args:
         fields: F.
-        width: of the embeddings, a multiple of ``heads``.
+        width: D, a multiple of ``heads``.
         layers: number of attention layers.
         heads: attention heads of each layer.
         hidden: widths of the perceptron's layers; empty: the output reads the fields instead.
@@ -63,4 +63,4 @@ class AutoInt(Interaction):
         attended = self.layers(embedded).flatten(1)
         deep = self.perceptron(embedded.flatten(1))
         out: Tensor = self.out(torch.cat([attended, deep], 1))[:, 0]
-        return self.bias + out
+        return out

@@ -16,7 +16,7 @@ class DcnV2(Interaction):
 
     Args:
         fields: F.
-        width: of the embeddings.
+        width: D.
         crosses: number of cross layers, ``x <- x0 * (W x + b) + x``.
         hidden: widths of the perceptron's layers.
         dropout: rate in the perceptron.
@@ -37,4 +37,4 @@ class DcnV2(Interaction):
         for layer in self.crosses:
             crossed = torch.addcmul(crossed, flat, layer(crossed))
         out: Tensor = self.out(torch.cat([crossed, self.perceptron(flat)], 1))[:, 0]
-        return self.bias + out
+        return out

@@ -15,7 +15,7 @@ class DeepFm(Interaction):
 
     Args:
         fields: F.
-        width: of the embeddings, without the first-order weights.
+        width: D.
         hidden: widths of the perceptron's layers.
         dropout: rate in the perceptron.
     """
@@ -29,6 +29,5 @@ class DeepFm(Interaction):
 
     def forward(self, embedded: Tensor, history: History | None = None) -> Tensor:
         """See :class:`.interaction.Interaction`."""
-        factors = embedded[..., 1:]
-        deep: Tensor = self.out(self.perceptron(factors.flatten(1)))[:, 0]
-        return self.bias + embedded[..., 0].sum(1) + pairwise(factors) + deep
+        deep: Tensor = self.out(self.perceptron(embedded.flatten(1)))[:, 0]
+        return pairwise(embedded) + deep

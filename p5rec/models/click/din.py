@@ -59,7 +59,7 @@ class Din(Interaction):
     Args:
         fields: F.
         item_fields: the number of the item's fields, the last of the F.
-        width: of the embeddings.
+        width: D.
         attention: widths of the attention's layers.
         hidden: widths of the perceptron's layers.
         dropout: rate in the perceptron.
@@ -92,4 +92,4 @@ class Din(Interaction):
         interest = self.attention(query, keys, history.real)
         deep = self.perceptron(torch.cat([embedded.flatten(1), interest], 1))
         out: Tensor = self.out(deep)[:, 0]
-        return self.bias + out
+        return out

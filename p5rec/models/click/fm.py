@@ -9,10 +9,10 @@ from .layers import pairwise
 
 
 class FactorisationMachine(Interaction):
-    """Adds a weight for each value and the inner product of each pair of fields."""
+    """Adds the inner product of each pair of fields to the weights of their values."""
 
     first_order = True
 
     def forward(self, embedded: Tensor, history: History | None = None) -> Tensor:
         """See :class:`.interaction.Interaction`."""
-        return self.bias + embedded[..., 0].sum(1) + pairwise(embedded[..., 1:])
+        return pairwise(embedded)

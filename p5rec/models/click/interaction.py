@@ -1,10 +1,9 @@
-"""The interface of click networks: embedded fields to logits. B instances, F fields, W width."""
+"""The interface of click networks: embedded fields to logits. B instances, F fields, D width."""
 
 from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 
@@ -27,23 +26,18 @@ class Interaction(nn.Module):
     """A network over embedded fields.
 
     Attributes:
-        first_order: whether the first number of each embedding is the field's own weight.
+        first_order: whether the model also adds a weight for each value.
         reads_history: whether it reads the events before an instance.
-        bias: ``()`` the logit of an average instance.
     """
 
     first_order: ClassVar[bool] = False
     reads_history: ClassVar[bool] = False
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.bias = nn.Parameter(torch.zeros(()))
-
     def forward(self, embedded: Tensor, history: History | None = None) -> Tensor:
         """Logits ``(B,)``.
 
         Args:
-            embedded: ``(B, F, W)`` the fields of user, context and item.
+            embedded: ``(B, F, D)`` the fields of user, context and item.
             history: the events before each instance, if the network reads them.
         """
         raise NotImplementedError
