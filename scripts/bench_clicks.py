@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from deepctr_models import Fields, Problem, as_input, ours, theirs
+from deepctr_models import Fields, Problem, ours, theirs
 from torch import Tensor
 
 from p5rec.methods.baselines.fitting import updates, with_average
@@ -98,7 +98,7 @@ def their_scoring(kind: str, problem: Problem, candidates: Tensor) -> Callable[[
 
 
 def best(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """The seconds of each of ``runs`` in its best round; they take turns, after a first run each."""
+    """The seconds of each run in its best round; they take turns, after a first run each."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds + 1):
         for name, run in runs.items():
@@ -125,7 +125,9 @@ def main() -> None:
         seconds = best(runs, options.rounds)
         own, other = (options.rows / seconds[name] for name in ("ours", "theirs"))
         results["training"][kind] = {"ours": own, "theirs": other, "ratio": own / other}
-        print(f"| {kind} | {own:,.0f} | {other:,.0f} | {own / other:.2f} | {bar or ''} |", flush=True)
+        print(
+            f"| {kind} | {own:,.0f} | {other:,.0f} | {own / other:.2f} | {bar or ''} |", flush=True
+        )
     torch.set_num_threads(options.threads)
     print("\n| scoring | p5rec, pairs/s | deepctr-torch | ratio | bar |\n|---|---|---|---|---|")
     for kind, least in SCORED.items():

@@ -24,7 +24,7 @@ from p5rec.models.click.autoint import AutoInt
 from p5rec.models.click.dcnv2 import DcnV2
 from p5rec.models.click.deepfm import DeepFm
 from p5rec.models.click.din import Din
-from p5rec.models.click.fields import FieldEmbedding, Features
+from p5rec.models.click.fields import Features, FieldEmbedding
 from p5rec.models.click.fm import FactorisationMachine
 from p5rec.models.click.interaction import Interaction
 from p5rec.models.click.logistic import Logistic

@@ -40,6 +40,7 @@ METHODS = Registry(
         "dcnv2": "p5rec.methods.click.kinds:DcnV2",
         "autoint": "p5rec.methods.click.kinds:AutoInt",
         "din": "p5rec.methods.click.kinds:Din",
+        "boosted-trees": "p5rec.methods.click.trees:BoostedTrees",
         "lead-sentence": "p5rec.methods.baselines.text:LeadSentence",
         "most-frequent": "p5rec.methods.baselines.text:MostFrequent",
         "most-frequent-of-item": "p5rec.methods.baselines.text:MostFrequentOfItem",

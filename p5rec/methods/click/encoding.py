@@ -4,7 +4,6 @@ T events, C context fields, U users."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,9 +12,7 @@ from torch import Tensor
 from p5rec.core.types import Histories
 from p5rec.models.click.model import Events, Instances
 
-from .features import DataFields
-
-UNKNOWN = -1
+from .features import UNKNOWN, DataFields, UserIndex
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,44 +59,28 @@ class Encoder:
 
     Attributes:
         fields: of the model.
-        user_keys: ``(U,)`` uint64 keys of the external ids of its users.
+        users: finds its users.
         events: the most recent events that it reads; 0: none.
     """
 
     fields: DataFields
-    user_keys: np.ndarray
+    users: UserIndex
     events: int
 
-    @cached_property
-    def _order(self) -> tuple[np.ndarray, np.ndarray]:
-        order = np.argsort(self.user_keys, kind="stable")
-        return order, self.user_keys[order]
-
     def encode(self, histories: Histories, items: np.ndarray) -> Encoded:
-        """The instances of B requests, each with its item ``(B,)``.
-
-        A user is found by the key of the external id; one that is not found is unknown.
-        """
+        """The instances of B requests, each with its item ``(B,)``."""
         read = None
         if self.events:
             recent = histories.tail(self.events)
             labels = np.zeros(len(recent.items), np.int64)
             if recent.labels is not None:
                 labels += recent.labels + 1
-            columns = np.append(recent.items, UNKNOWN).astype(np.int64), np.append(labels, 0)
-            read = *map(torch.from_numpy, columns), torch.from_numpy(recent.offsets)
+            padded = np.append(recent.items, UNKNOWN).astype(np.int64), np.append(labels, 0)
+            items_read, labels_read = map(torch.from_numpy, padded)
+            read = items_read, labels_read, torch.from_numpy(recent.offsets)
         return Encoded(
-            torch.from_numpy(self._user_rows(histories)),
+            torch.from_numpy(self.users.rows(histories)),
             torch.from_numpy(items.astype(np.int64)),
             torch.from_numpy(self.fields.context_codes(histories)),
             read,
         )
-
-    def _user_rows(self, histories: Histories) -> np.ndarray:
-        rows = histories.users.astype(np.int64)
-        if histories.keys is None or not len(self.user_keys):
-            return np.where(rows < len(self.user_keys), rows, UNKNOWN)
-        order, keys = self._order
-        at = np.minimum(np.searchsorted(keys, histories.keys), len(keys) - 1)
-        found = (keys[at] == histories.keys) & (rows >= 0)
-        return np.where(found, order[at], UNKNOWN)

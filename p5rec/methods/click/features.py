@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ BINS = 32  # of numbers
 SHARED = 2  # known entities with a text value, at least
 LONGEST = 20  # values of a list that are read
 ARRAYS = ("singles", "lists", "shares", "unknown")
+UNKNOWN = -1  # the row of an unknown user or item
 PADDING = 0  # the code of a list's empty places
 
 
@@ -242,7 +244,7 @@ def _entity_fields(
                 shares[row, n] = 1 / len(own)
     return EntityFields(
         (*singles, *lists, *vectors),
-        np.stack([np.append(codes, start) for start, codes in singles.values()], 1).astype(np.int64),
+        np.stack([np.append(codes, start) for start, codes in singles.values()], 1),
         listed,
         shares,
         np.array(unknown, dtype=np.int64),
@@ -268,6 +270,34 @@ def _context_field(
     return ContextField(name, table.block(len(edges) + 1), None, tuple(edges.tolist()))
 
 
+@dataclass(frozen=True, eq=False)
+class UserIndex:
+    """Finds the rows of users by key, so that other data may number users differently.
+
+    Attributes:
+        keys: ``(U,)`` uint64 keys of the users' external ids.
+    """
+
+    keys: np.ndarray
+
+    @cached_property
+    def _ordered(self) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(self.keys, kind="stable")
+        return order, self.keys[order]
+
+    def rows(self, histories: Histories) -> np.ndarray:
+        """``(B,)`` int64 rows of the users of B requests; ``UNKNOWN`` where not found.
+
+        Requests without keys are taken by their user rows.
+        """
+        rows, (order, keys) = histories.users.astype(np.int64), self._ordered
+        if histories.keys is None or not len(keys):
+            return np.where(rows < len(keys), rows, UNKNOWN)
+        at = np.minimum(np.searchsorted(keys, histories.keys), len(keys) - 1)
+        found = (keys[at] == histories.keys) & (rows >= 0)
+        return np.where(found, order[at], UNKNOWN)
+
+
 def dumped(fields: DataFields) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The fields as plain data and arrays, for :func:`restored`."""
     about: dict[str, Any] = {
@@ -287,9 +317,9 @@ def restored(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Data
     """The fields that :func:`dumped` took apart."""
     users, items = (
         EntityFields(
-            tuple(about[of]["names"]),
-            *(arrays[f"{of}.{name}"] for name in ARRAYS),
-            {name: arrays[f"{of}.vectors.{name}"] for name in about[of]["vectors"]},
+            names=tuple(about[of]["names"]),
+            vectors={name: arrays[f"{of}.vectors.{name}"] for name in about[of]["vectors"]},
+            **{name: arrays[f"{of}.{name}"] for name in ARRAYS},
         )
         for of in ("users", "items")
     )

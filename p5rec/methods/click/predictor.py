@@ -6,30 +6,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from p5rec.core.artefacts import Lineage, read_json, write_json
-from p5rec.core.types import Histories, RankedLists, check_rows
-from p5rec.decode.allowed import Allowed
-from p5rec.models.click.fields import FieldEmbedding, Features
-from p5rec.models.click.model import BLOCK, ClickModel, Instances
-from p5rec.recommend.ranking import rank_all
+from p5rec.core.types import Histories, check_rows
+from p5rec.models.click.fields import Features, FieldEmbedding
+from p5rec.models.click.model import BLOCK, ClickModel
 
 from ..arrays import load_arrays, save_arrays
 from ..baselines.iterative import EPOCHS
 from .encoding import Encoder
-from .features import DataFields, EntityFields, dumped, restored
+from .features import DataFields, EntityFields, UserIndex, dumped, restored
+from .ranking import RanksPairs
 from .settings import ClickMethod
 
 FIELDS, NETWORK = "fields.json", "network."
 
 
 @dataclass(frozen=True, eq=False)
-class ClickPredictor:
+class ClickPredictor(RanksPairs):
     """Predicts clicks, and ranks by their probability.
 
     Attributes:
@@ -65,29 +63,18 @@ class ClickPredictor:
             logits.append(self.model(encoded.take(rows, self.encoder.events)))
         return probabilities(torch.cat(logits)[: len(items)])
 
-    def recommend(
-        self,
-        histories: Histories,
-        k: int,
-        *,
-        exclude_seen: bool = True,
-        allowed: Allowed | None = None,
-    ) -> RankedLists:
-        """See :class:`p5rec.methods.predictors.Recommends`; the score is the probability."""
-        return rank_all(
-            self.scores, histories, k, self.tie, exclude_seen=exclude_seen, allowed=allowed
-        )
-
-    @torch.inference_mode()
-    def scores(self, histories: Histories) -> np.ndarray:
-        """``(B, N)`` float32 probabilities; each history is read once."""
-        items = np.zeros(len(histories), dtype=np.int64)
-        encoded = self.encoder.encode(histories, items)
-        scores = np.empty((len(histories), len(self.tie)), dtype=np.float32)
-        for row in range(len(histories)):
-            request = encoded.take(torch.tensor([row]), self.encoder.events)
-            scores[row] = probabilities(self.model.rank(request, self._items))
-        return scores
+    def scores(self, histories: Histories, items: np.ndarray) -> np.ndarray:
+        """See :class:`.ranking.RanksPairs`; each history is read once."""
+        with torch.inference_mode():
+            rows = torch.from_numpy(items)
+            embedded, first = self._items
+            fields = embedded[rows], None if first is None else first[rows]
+            encoded = self.encoder.encode(histories, np.zeros(len(histories), np.int64))
+            requests = (
+                encoded.take(torch.tensor([row]), self.encoder.events)
+                for row in range(len(histories))
+            )
+            return np.stack([probabilities(self.model.rank(each, fields)) for each in requests])
 
     @cached_property
     def _items(self) -> tuple[Tensor, Tensor | None]:
@@ -97,7 +84,7 @@ class ClickPredictor:
         """See :class:`p5rec.methods.predictors.FittedPredictor`."""
         about, arrays = dumped(self.encoder.fields)
         weights = {NETWORK + name: each.numpy() for name, each in self.model.state_dict().items()}
-        own = {"tie": self.tie, "user_keys": self.encoder.user_keys}
+        own = {"tie": self.tie, "user_keys": self.encoder.users.keys}
         save_arrays(folder, {**own, EPOCHS: np.array([self.epochs]), **arrays, **weights})
         write_json(folder / FIELDS, about)
 
@@ -118,7 +105,7 @@ def load(method: ClickMethod, folder: Path) -> ClickPredictor:
         if name.startswith(NETWORK)
     }
     model.load_state_dict(weights)
-    encoder = Encoder(fields, arrays["user_keys"], method.events_read)
+    encoder = Encoder(fields, UserIndex(arrays["user_keys"]), method.events_read)
     return ClickPredictor(model, encoder, arrays["tie"], int(arrays[EPOCHS][0]))
 
 
@@ -138,5 +125,6 @@ def click_model(method: ClickMethod, fields: DataFields) -> ClickModel:
 
 def _features(own: EntityFields) -> Features:
     arrays = own.singles, own.lists, own.shares, own.unknown
+    singles, lists, shares, unknown = map(torch.from_numpy, arrays)
     vectors = tuple(map(torch.from_numpy, own.vectors.values()))
-    return Features(*map(torch.from_numpy, arrays), vectors)
+    return Features(singles, lists, shares, unknown, vectors)

@@ -13,20 +13,15 @@ from p5rec.core.types import Corpus
 
 from ..base import LISTS, Method
 from ..baselines.iterative import IterativeMethod
-from ..needs import Inputs, Need, Vectors
+from ..needs import Inputs, Need
+from .vectors import vector_needs
 
 if TYPE_CHECKING:
     from p5rec.models.click.interaction import Interaction
 
     from .predictor import ClickPredictor
 
-VECTORS = "vectors."  # before the name of side vectors among the inputs of a fit
 CLICKS = ("predict_click", LISTS)
-
-
-def vector_needs(names: tuple[str, ...]) -> dict[str, Need]:
-    """The side vectors ``names`` as inputs of a fit."""
-    return {VECTORS + name: Vectors(name) for name in names}
 
 
 class ClickMethod(IterativeMethod):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from p5rec.core.artefacts import Lineage
-from p5rec.core.errors import input_error
-from p5rec.core.rng import derive_seed, sampled, tie_order
+from p5rec.core.rng import tie_order
 from p5rec.core.types import Corpus
-from p5rec.data.click_instances import ClickInstances, click_instances
-from p5rec.data.vector_store import VectorStore
 from p5rec.metrics.area import auc
 from p5rec.models.catalogue import fast_dtype
 from p5rec.models.click.model import ClickModel
@@ -26,11 +24,11 @@ from p5rec.models.click.model import ClickModel
 from ..baselines import fitting
 from ..needs import Inputs
 from .encoding import Encoded, Encoder
-from .features import fields_of
+from .features import UserIndex, fields_of
+from .instances import training_instances, validation_instances
 from .predictor import ClickPredictor, click_model
-from .settings import VECTORS, ClickMethod
-
-VALIDATED = 20_000  # instances of a validation check, at most
+from .settings import ClickMethod
+from .vectors import read_vectors
 
 
 def fit(method: ClickMethod, corpus: Corpus, seed: int, inputs: Inputs) -> ClickPredictor:
@@ -46,10 +44,9 @@ def fit(method: ClickMethod, corpus: Corpus, seed: int, inputs: Inputs) -> Click
         UserError: the training instances have one label only.
     """
     log, most = corpus.interactions, method.events_read
-    instances = click_instances(corpus, "train", seed, most)
-    check_labels(instances)
-    stores = {name: VectorStore.read(inputs[VECTORS + name]) for name in method.vectors}
-    encoder = Encoder(fields_of(corpus, stores), log.user_keys, most)
+    instances = training_instances(corpus, seed, most)
+    fields = fields_of(corpus, read_vectors(method.vectors, inputs))
+    encoder = Encoder(fields, UserIndex(log.user_keys), most)
     encoded = encoder.encode(instances.histories, instances.items)
     labels = torch.from_numpy(instances.labels.astype(np.float32))
     batch = int(np.clip(len(labels) // 10, 1, method.batch))
@@ -114,7 +111,7 @@ def optimizer_of(
             add to the loss.
     """
     own = [] if model.fields.weights is None else [*model.fields.weights.parameters()]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": own, "weight_decay": 2 * penalties[0]},
         {"params": [*model.fields.embeddings.parameters()], "weight_decay": 2 * penalties[1]},
         {"params": [*model.interaction.parameters(), model.bias]},
@@ -122,30 +119,13 @@ def optimizer_of(
     return torch.optim.Adam(groups, lr=learning_rate, fused=True)
 
 
-def check_labels(instances: ClickInstances) -> None:
-    """Checks that training has positive and negative instances.
-
-    Raises:
-        UserError: it has not.
-    """
-    values = np.unique(instances.labels)
-    if len(values) < 2:
-        got = f"only label {values[0]} ({len(instances)} events)" if len(values) else "none"
-        raise input_error(
-            "click training", "positive and negative training events", got,
-            "check data.label, or leave it out for sampled negatives",
-        )  # fmt: skip
-
-
 def validation_auc(
     predictor: ClickPredictor, corpus: Corpus, seed: int
 ) -> Callable[[], float] | None:
-    """The AUC of at most ``VALIDATED`` validation instances; None: they lack one of the labels."""
-    instances = click_instances(corpus, "valid", seed, predictor.encoder.events)
-    keys = corpus.interactions.event_keys[instances.events]
-    instances = instances.take(sampled(keys, VALIDATED, seed, "validation instances"))
-    positive = instances.labels > 0
-    if not positive.any() or positive.all():
+    """The AUC of validation instances; None: they lack one of the labels."""
+    instances = validation_instances(corpus, seed, predictor.encoder.events)
+    if instances is None:
         return None
+    positive = instances.labels > 0
     histories, items = instances.histories, instances.items
     return lambda: float(auc(predictor.predict_click(histories, items), positive)[0])

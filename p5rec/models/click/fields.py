@@ -198,9 +198,7 @@ def _means(values: Values, listed: Tensor) -> list[Tensor]:
 
 
 def _projected(values: Values, networks: nn.ModuleList) -> list[Tensor]:
-    return [
-        network(each)[:, None] for network, each in zip(networks, values.vectors, strict=True)
-    ]
+    return [network(each)[:, None] for network, each in zip(networks, values.vectors, strict=True)]
 
 
 class FieldEmbedding(nn.Module):
@@ -265,7 +263,9 @@ class FieldEmbedding(nn.Module):
         return self.embeddings.items(values), first
 
     def of_requests(self, users: Tensor, context: Tensor) -> tuple[Tensor, Tensor | None]:
-        """As :meth:`forward`, of the fields of ``users (B,)`` and their ``context (B, C)`` alone."""
+        """As :meth:`forward`, of ``users (B,)`` and their ``context (B, C)`` alone."""
         values = self.users.take(users)
-        first = None if self.weights is None else self.weights.requests(values, context).sum((1, 2))
-        return self.embeddings.requests(values, context), first
+        embedded: Tensor = self.embeddings.requests(values, context)
+        if self.weights is None:
+            return embedded, None
+        return embedded, self.weights.requests(values, context).sum((1, 2))

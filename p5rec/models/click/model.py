@@ -65,7 +65,7 @@ class ClickModel(nn.Module):
             dropout: see :class:`.fields.FieldEmbedding`.
         """
         fields = self.fields(batch.users, batch.context, batch.items, dropout)
-        return self._logits(*fields, self.read(batch.events))
+        return self._logits(fields, self.read(batch.events))
 
     def rank(self, request: Instances, fields: tuple[Tensor, Tensor | None]) -> Tensor:
         """Logits ``(N,)`` of N items for one request, whose history is read once.
@@ -84,7 +84,7 @@ class ClickModel(nn.Module):
             weights = None
             if first is not None and of_first is not None:
                 weights = first + of_first[start : start + BLOCK]
-            logits.append(self._logits(own, weights, history))
+            logits.append(self._logits((own, weights), history))
         return torch.cat(logits)
 
     def read(self, events: Events | None) -> History | None:
@@ -96,6 +96,7 @@ class ClickModel(nn.Module):
         items = gathered(embedded.flatten(1), at)
         return History(items, events.labels, events.real)
 
-    def _logits(self, embedded: Tensor, first: Tensor | None, history: History | None) -> Tensor:
+    def _logits(self, fields: tuple[Tensor, Tensor | None], history: History | None) -> Tensor:
+        embedded, first = fields
         logits = self.interaction(embedded, history).float() + self.bias
         return logits if first is None else logits + first
