@@ -57,11 +57,11 @@ class ClickPredictor(RanksPairs):
         check_rows("item", items, len(self.tie))
         if not len(items):
             return np.zeros(0, dtype=np.float32)
-        encoded, logits = self.encoder.encode(histories, items), []
+        encoded, clicks = self.encoder.encode(histories, items), []
         for start in range(0, len(items), BLOCK):
             rows = torch.arange(start, start + BLOCK).clamp(max=len(items) - 1)
-            logits.append(self.model(encoded.take(rows, self.encoder.events)))
-        return probabilities(torch.cat(logits)[: len(items)])
+            clicks.append(self.model(encoded.take(rows, self.encoder.events)).sigmoid())
+        return torch.cat(clicks)[: len(items)].numpy()
 
     def scores(self, histories: Histories, items: np.ndarray) -> np.ndarray:
         """See :class:`.ranking.RanksPairs`; each history is read once."""
@@ -74,7 +74,7 @@ class ClickPredictor(RanksPairs):
                 encoded.take(torch.tensor([row]), self.encoder.events)
                 for row in range(len(histories))
             )
-            return np.stack([probabilities(self.model.rank(each, fields)) for each in requests])
+            return np.stack([self.model.rank(each, fields).sigmoid().numpy() for each in requests])
 
     @cached_property
     def _items(self) -> tuple[Tensor, Tensor | None]:
@@ -87,11 +87,6 @@ class ClickPredictor(RanksPairs):
         own = {"tie": self.tie, "user_keys": self.encoder.users.keys}
         save_arrays(folder, {**own, EPOCHS: np.array([self.epochs]), **arrays, **weights})
         write_json(folder / FIELDS, about)
-
-
-def probabilities(logits: Tensor) -> np.ndarray:
-    """``(B,)`` float32 in 0 to 1."""
-    return logits.sigmoid().numpy()
 
 
 def load(method: ClickMethod, folder: Path) -> ClickPredictor:

@@ -103,15 +103,13 @@ class SideVectors(nn.Module):
 
     def __init__(self, width: int, out: int, std: float) -> None:
         super().__init__()
-        self.project = nn.Linear(width, out, bias=False)
-        self.unknown = nn.Parameter(torch.zeros(out))
-        nn.init.normal_(self.project.weight, std=std / width**0.5)
-        nn.init.normal_(self.unknown, std=std)
+        self.project = nn.Parameter(torch.randn(width, out) * (std / width**0.5))
+        self.unknown = nn.Parameter(torch.randn(out) * std)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """``(B, d)`` to ``(B, D)``; NaN rows are unknown."""
         known = ~vectors[:, :1].isnan()
-        projected = self.project(torch.where(known, vectors, 0.0))
+        projected = torch.where(known, vectors, 0.0) @ self.project
         return torch.where(known, projected, self.unknown)
 
 
