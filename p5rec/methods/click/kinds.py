@@ -38,10 +38,11 @@ class Fm(EmbeddingMethod):
     """A factorisation machine (Rendle 2010)."""
 
     kind: Literal["fm"] = "fm"
+    l2: float = Field(default=3.0, ge=0)
     weight_l2: float = Field(default=0.5, ge=0)
     """Ridge penalty of the first-order weights, in instances."""
 
-    grid = {"l2": (10.0, 30.0, 100.0)}
+    grid = {"l2": (1.0, 3.0, 10.0)}
 
     @property
     def weight_penalty(self) -> float | None:

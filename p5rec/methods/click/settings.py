@@ -27,7 +27,7 @@ CLICKS = ("predict_click", LISTS)
 class ClickMethod(IterativeMethod):
     """A click model: field embeddings and an interaction network, trained on log loss."""
 
-    l2: float = Field(default=20.0, ge=0)
+    l2: float = Field(default=100.0, ge=0)
     """Ridge penalty of the embeddings, in instances."""
     field_dropout: float = Field(default=0.02, gt=0, lt=1)
     """Share of the fields that training replaces by unknown values, at random. It trains the
@@ -115,4 +115,4 @@ class DeepMethod(EmbeddingMethod):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Dropout probability in the perceptron."""
 
-    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"l2": (10.0, 30.0, 100.0)}
+    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"l2": (30.0, 100.0, 300.0)}
