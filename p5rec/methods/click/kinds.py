@@ -19,6 +19,7 @@ class LogisticRegression(ClickMethod):
     l2: float = Field(default=0.5, ge=0)
     """Ridge penalty of the weights, in instances."""
     learning_rate: float = Field(default=5e-3, gt=0)
+    batch: int = Field(default=512, ge=1)
 
     grid = {"l2": (0.3, 1.0, 3.0)}
 
