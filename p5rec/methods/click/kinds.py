@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from .settings import ClickMethod, DeepMethod, EmbeddingMethod
+from .method import ClickMethod
+from .settings import DeepSettings, EmbeddingSettings
 
 if TYPE_CHECKING:
     from p5rec.models.click.interaction import Interaction
@@ -25,17 +26,17 @@ class LogisticRegression(ClickMethod):
 
     @property
     def weight_penalty(self) -> float | None:
-        """See :class:`.settings.ClickMethod`."""
+        """See :class:`.settings.ClickSettings`."""
         return self.l2
 
     def network(self, fields: int, item_fields: int) -> Interaction:
-        """See :class:`.settings.ClickMethod`."""
+        """See :class:`.settings.ClickSettings`."""
         from p5rec.models.click.logistic import Logistic
 
         return Logistic()
 
 
-class Fm(EmbeddingMethod):
+class Fm(EmbeddingSettings, ClickMethod):
     """A factorisation machine (Rendle 2010)."""
 
     kind: Literal["fm"] = "fm"
@@ -47,17 +48,17 @@ class Fm(EmbeddingMethod):
 
     @property
     def weight_penalty(self) -> float | None:
-        """See :class:`.settings.ClickMethod`."""
+        """See :class:`.settings.ClickSettings`."""
         return self.weight_l2
 
     def network(self, fields: int, item_fields: int) -> Interaction:
-        """See :class:`.settings.ClickMethod`."""
+        """See :class:`.settings.ClickSettings`."""
         from p5rec.models.click.fm import FactorisationMachine
 
         return FactorisationMachine()
 
 
-class DeepFm(DeepMethod):
+class DeepFm(DeepSettings, ClickMethod):
     """DeepFM (Guo et al. 2017, arXiv:1703.04247)."""
 
     kind: Literal["deepfm"] = "deepfm"
@@ -66,17 +67,17 @@ class DeepFm(DeepMethod):
 
     @property
     def weight_penalty(self) -> float | None:
-        """See :class:`.settings.ClickMethod`."""
+        """See :class:`.settings.ClickSettings`."""
         return self.weight_l2
 
     def network(self, fields: int, item_fields: int) -> Interaction:
-        """See :class:`.settings.ClickMethod`."""
+        """See :class:`.settings.ClickSettings`."""
         from p5rec.models.click.deepfm import DeepFm as Network
 
         return Network(fields, self.embedding, self.hidden, self.dropout)
 
 
-class DcnV2(DeepMethod):
+class DcnV2(DeepSettings, ClickMethod):
     """DCN V2 in its parallel form (Wang et al. 2021, arXiv:2008.13535)."""
 
     kind: Literal["dcnv2"] = "dcnv2"
@@ -84,13 +85,13 @@ class DcnV2(DeepMethod):
     """Cross layers."""
 
     def network(self, fields: int, item_fields: int) -> Interaction:
-        """See :class:`.settings.ClickMethod`."""
+        """See :class:`.settings.ClickSettings`."""
         from p5rec.models.click.dcnv2 import DcnV2 as Network
 
         return Network(fields, self.embedding, self.crosses, self.hidden, self.dropout)
 
 
-class AutoInt(DeepMethod):
+class AutoInt(DeepSettings, ClickMethod):
     """AutoInt with a perceptron (Song et al. 2019, arXiv:1810.11921)."""
 
     kind: Literal["autoint"] = "autoint"
@@ -108,13 +109,13 @@ class AutoInt(DeepMethod):
         return self
 
     def network(self, fields: int, item_fields: int) -> Interaction:
-        """See :class:`.settings.ClickMethod`."""
+        """See :class:`.settings.ClickSettings`."""
         from p5rec.models.click.autoint import AutoInt as Network
 
         return Network(fields, self.embedding, self.layers, self.heads, self.hidden, self.dropout)
 
 
-class Din(DeepMethod):
+class Din(DeepSettings, ClickMethod):
     """DIN (Zhou et al. 2018, arXiv:1706.06978); it also reads the labels of the history."""
 
     kind: Literal["din"] = "din"
@@ -125,11 +126,11 @@ class Din(DeepMethod):
 
     @property
     def events_read(self) -> int:
-        """See :class:`.settings.ClickMethod`."""
+        """See :class:`.settings.ClickSettings`."""
         return self.history
 
     def network(self, fields: int, item_fields: int) -> Interaction:
-        """See :class:`.settings.ClickMethod`."""
+        """See :class:`.settings.ClickSettings`."""
         from p5rec.models.click.din import Din as Network
 
         return Network(

@@ -21,7 +21,7 @@ from ..baselines.iterative import EPOCHS
 from .encoding import Encoder
 from .features import DataFields, EntityFields, UserIndex, dumped, restored
 from .ranking import RanksPairs
-from .settings import ClickMethod
+from .settings import ClickSettings
 
 FIELDS, NETWORK = "fields.json", "network."
 
@@ -89,7 +89,7 @@ class ClickPredictor(RanksPairs):
         write_json(folder / FIELDS, about)
 
 
-def load(method: ClickMethod, folder: Path) -> ClickPredictor:
+def load(method: ClickSettings, folder: Path) -> ClickPredictor:
     """The predictor that :meth:`ClickPredictor.save` wrote."""
     arrays = load_arrays(folder)
     fields = restored(read_json(folder / FIELDS), arrays)
@@ -104,7 +104,7 @@ def load(method: ClickMethod, folder: Path) -> ClickPredictor:
     return ClickPredictor(model, encoder, arrays["tie"], int(arrays[EPOCHS][0]))
 
 
-def click_model(method: ClickMethod, fields: DataFields) -> ClickModel:
+def click_model(method: ClickSettings, fields: DataFields) -> ClickModel:
     """The untrained network of ``method`` over ``fields``."""
     users, items = (_features(own) for own in (fields.users, fields.items))
     embedding = FieldEmbedding(

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from p5rec.core.artefacts import Lineage
-from p5rec.core.types import Corpus
-
 from ..base import LISTS, Method
 from ..baselines.iterative import IterativeMethod
-from ..needs import Inputs, Need
+from ..needs import Need
 from .vectors import vector_needs
 
 if TYPE_CHECKING:
     from p5rec.models.click.interaction import Interaction
 
-    from .predictor import ClickPredictor
-
 CLICKS = ("predict_click", LISTS)
 
 
-class ClickMethod(IterativeMethod):
-    """A click model: field embeddings and an interaction network, trained on log loss."""
+class ClickSettings(IterativeMethod):
+    """Field embeddings and an interaction network, trained on log loss."""
 
     l2: float = Field(default=100.0, ge=0)
     """Ridge penalty of the embeddings, in instances."""
@@ -79,36 +73,21 @@ class ClickMethod(IterativeMethod):
         """See :class:`p5rec.methods.base.Method`: the side vectors."""
         return vector_needs(self.vectors)
 
-    def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
-        """See :class:`p5rec.methods.base.Method`."""
-        from .training import fit
 
-        model = fit(self, corpus, seed, inputs)
-        model.save(folder)
-        assert model.lineage is not None
-        return model.lineage
-
-    def load(self, folder: Path) -> ClickPredictor:
-        """See :class:`p5rec.methods.base.Method`."""
-        from .predictor import load
-
-        return load(self, folder)
-
-
-class EmbeddingMethod(ClickMethod):
-    """A click model whose values have vectors."""
+class EmbeddingSettings(ClickSettings):
+    """Values with vectors."""
 
     embedding: int = Field(default=16, ge=1)
     """Width of the field embeddings."""
 
     @property
     def embedding_width(self) -> int:
-        """See :class:`ClickMethod`."""
+        """See :class:`ClickSettings`."""
         return self.embedding
 
 
-class DeepMethod(EmbeddingMethod):
-    """A click model with a perceptron."""
+class DeepSettings(EmbeddingSettings):
+    """A perceptron over the fields."""
 
     hidden: tuple[int, ...] = (64, 32)
     """Widths of the perceptron's layers."""

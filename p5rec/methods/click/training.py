@@ -27,11 +27,11 @@ from .encoding import Encoded, Encoder
 from .features import UserIndex, fields_of
 from .instances import training_instances, validation_instances
 from .predictor import ClickPredictor, click_model
-from .settings import ClickMethod
+from .settings import ClickSettings
 from .vectors import read_vectors
 
 
-def fit(method: ClickMethod, corpus: Corpus, seed: int, inputs: Inputs) -> ClickPredictor:
+def fit(method: ClickSettings, corpus: Corpus, seed: int, inputs: Inputs) -> ClickPredictor:
     """Trains ``method`` on the training instances.
 
     Args:

@@ -161,6 +161,7 @@ class BoostedTrees(Method):
             early_stopping=bool(validation), n_iter_no_change=max(1, self.patience),
             random_state=derive_seed(seed, "trees") % 2**32,
         )  # fmt: skip
+        matrix[:, np.isnan(matrix).all(axis=0)] = 0  # which no tree can split
         with threadpool_limits(1):  # sums over several threads are rounded differently
             ensemble.fit(matrix, labels, **validation)
         return Trees.of(ensemble)
