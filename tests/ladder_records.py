@@ -20,6 +20,7 @@ from p5rec.metrics.intervals import Interval
 from p5rec.report.rungs import Rung
 
 CheckPlanted = Callable[..., None]
+Tests = dict[str, list[pytest.TestReport]]  # the reports of each test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -80,7 +81,7 @@ class Recorder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._reports: dict[tuple[str, str], dict[str, list[pytest.TestReport]]] = {}
+        self._reports: dict[tuple[str, str], Tests] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for name, value in report.user_properties:
@@ -89,58 +90,56 @@ class Recorder:
                 tests.setdefault(report.nodeid, []).append(report)
 
     def pytest_sessionfinish(self) -> None:
-        for (system, rung), tests in self._reports.items():
-            passed = all(report.passed for reports in tests.values() for report in reports)
-            command = f"scripts/ladder {system}"
-            record = facts if rung == "G0" else planted_effect
-            path = self._folder / system / f"{rung}.json"
-            write_json(path, asdict(record(tests, passed, command)))
+        for (system, name), tests in self._reports.items():
+            rung = (facts if name == "G0" else planted_effect)(system, tests)
+            if rung is not None:
+                write_json(self._folder / system / f"{name}.json", asdict(rung))
 
 
-Tests = dict[str, list[pytest.TestReport]]
-
-
-def facts(tests: Tests, passed: bool, command: str) -> Rung:
+def facts(system: str, tests: Tests) -> Rung:
     """The rung G0: its claim is the names of the tests."""
-    names = dict.fromkeys(_words(test) for test in tests)
+    names = list(dict.fromkeys(_words(test) for test in tests))
+    source = {"tests": list(dict.fromkeys(test.partition("[")[0] for test in tests))}
     return Rung(
-        "G0", passed, "; ".join(names), "exact facts", len(names), None, None, None, command,
-        {"tests": list(dict.fromkeys(test.partition("[")[0] for test in tests))},
+        "G0", _passed(tests), "; ".join(names), "exact facts", len(names), None, None, None,
+        f"scripts/ladder {system}", source,
     )  # fmt: skip
 
 
-def planted_effect(tests: Tests, passed: bool, command: str) -> Rung:
-    """The rung G1: the differences of the one test that calls ``check_planted``."""
-    (test, found) = one(_planted(tests))
+def planted_effect(system: str, tests: Tests) -> Rung | None:
+    """The rung G1: the differences of the one test that measures; None: it failed before.
+
+    Raises:
+        pytest.UsageError: no test measures a planted effect, or several do.
+    """
+    calls = list(_planted(tests))
+    if not calls and not _passed(tests):
+        return None
+    if len(calls) != 1:
+        raise pytest.UsageError(
+            f"{system}: expected one test that calls check_planted, got {len(calls)}; a system has "
+            "one planted effect"
+        )
+    test, found = calls[0]
     null = found["null"]
+    bounds = f"{null['value']:+.4f} [{null['low']:+.4f}, {null['high']:+.4f}]"
     return Rung(
-        "G1", passed, f"{found['claim']}; not in null data "
-        f"({null['value']:+.4f} [{null['low']:+.4f}, {null['high']:+.4f}])",
-        found["metric"], found["value"], found["low"], found["high"], None, command,
-        {"test": test, "null": null},
+        "G1", _passed(tests), f"{found['claim']}; in null data no difference ({bounds})",
+        found["metric"], found["value"], found["low"], found["high"], None,
+        f"scripts/ladder {system}", {"test": test, "null": null},
     )  # fmt: skip
+
+
+def _passed(tests: Tests) -> bool:
+    return all(report.passed for reports in tests.values() for report in reports)
 
 
 def _planted(tests: Tests) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Test and measured differences of each call of ``check_planted``."""
     for test, reports in tests.items():
         for name, value in reports[-1].user_properties:
             if name == "planted":
                 yield test, value
-
-
-def one(found: Iterator[tuple[str, dict[str, Any]]]) -> tuple[str, dict[str, Any]]:
-    """The only element.
-
-    Raises:
-        pytest.UsageError: there are none, or several.
-    """
-    calls = list(found)
-    if len(calls) != 1:
-        raise pytest.UsageError(
-            f"expected one test that calls check_planted, got {len(calls)}; a system has one "
-            "planted effect"
-        )
-    return calls[0]
 
 
 def _words(test: str) -> str:

@@ -26,6 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.system("semantic-ids")
 def test_round_trip(folder: Path) -> None:
     back = load_codes(folder, IDS)
     np.testing.assert_array_equal(back.codes, CODES.codes)
