@@ -2,8 +2,8 @@
 
 python scripts/record_rung.py kar G2 docs/results/kar --claim "its vectors beat permuted ones"
 
-The rung is docs/results/SYSTEM/RUNG.json. Its numbers are the report's primary comparison, or another
-one, which --compare, --task and --metric name. It passed if the first method is better; after the
+The rung is docs/results/SYSTEM/RUNG.json. Its numbers are the report's primary comparison, or the
+one that --compare, --task and --metric name. It passed if the first method is better; after the
 correction for several comparisons, if the report has one. The smallest detectable difference is 2.8
 standard errors of the difference on validation, if the report has it.
 """

@@ -19,7 +19,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["ladder_records"]
+pytest_plugins = ["ladder_records", "pytester"]
 
 # seconds of processor time, child processes included
 BUDGETS = {"nightly": 120.0, "ladder": 60.0}

@@ -131,7 +131,7 @@ def planted_effect(system: str, tests: Tests) -> Rung | None:
 
 
 def _passed(tests: Tests) -> bool:
-    return all(report.passed for reports in tests.values() for report in reports)
+    return not any(report.failed for reports in tests.values() for report in reports)
 
 
 def _planted(tests: Tests) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,7 +1,7 @@
 """The rungs of the acceptance ladder: what was measured of each system.
 
-A rung is one JSON file, ``docs/results/SYSTEM/RUNG.json``. A wheel holds all of them in one file; its
-build imports this module, which therefore needs the standard library alone.
+A rung is one JSON file, ``docs/results/SYSTEM/RUNG.json``. A wheel holds all of them in one file.
+Its build imports this module, so the module needs nothing but the standard library.
 """
 
 from __future__ import annotations
