@@ -30,7 +30,7 @@ def test_json_has_every_system_with_its_ladder() -> None:
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
 def test_commands_run_a_shipped_config(system) -> None:
     if system.command is not None:
-        assert config_path(system.command.removeprefix("p5rec run ")).is_file()
+        assert config_path(system.command.split()[2]).is_file()
 
 
 def test_the_table_has_a_line_for_each_system() -> None:
