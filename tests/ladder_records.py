@@ -124,7 +124,7 @@ def planted_effect(system: str, tests: Tests) -> Rung | None:
     null = found["null"]
     bounds = f"{null['value']:+.4f} [{null['low']:+.4f}, {null['high']:+.4f}]"
     return Rung(
-        "G1", _passed(tests), f"{found['claim']}; in null data no difference ({bounds})",
+        "G1", _passed(tests), f"{found['claim']} (null data: {bounds})",
         found["metric"], found["value"], found["low"], found["high"], None,
         f"scripts/ladder {system}", {"test": test, "null": null},
     )  # fmt: skip
@@ -138,7 +138,7 @@ def _planted(tests: Tests) -> Iterator[tuple[str, dict[str, Any]]]:
     """Test and measured differences of each call of ``check_planted``."""
     for test, reports in tests.items():
         for name, value in reports[-1].user_properties:
-            if name == "planted":
+            if name == "planted" and isinstance(value, dict):
                 yield test, value
 
 
