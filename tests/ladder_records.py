@@ -98,11 +98,10 @@ class Recorder:
 
 def facts(system: str, tests: Tests) -> Rung:
     """The rung G0: its claim is the names of the tests."""
-    names = list(dict.fromkeys(_words(test) for test in tests))
-    source = {"tests": list(dict.fromkeys(test.partition("[")[0] for test in tests))}
+    names = sorted({test.partition("[")[0] for test in tests})
     return Rung(
-        "G0", _passed(tests), "; ".join(names), "exact facts", len(names), None, None, None,
-        f"scripts/ladder {system}", source,
+        "G0", _passed(tests), "; ".join(map(_words, names)), "exact facts", len(names), None, None,
+        None, f"scripts/ladder {system}", {"tests": names},
     )  # fmt: skip
 
 
@@ -144,5 +143,4 @@ def _planted(tests: Tests) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _words(test: str) -> str:
     """A test's name as a sentence."""
-    name = test.rpartition("::")[2].partition("[")[0]
-    return name.removeprefix("test_").replace("_", " ")
+    return test.rpartition("::")[2].removeprefix("test_").replace("_", " ")
