@@ -1,6 +1,6 @@
 """The fields of a data set as codes of one embedding table, for click models.
 
-- The id of each user and item.
+- The id of each user and item; an item's may be a list of other values (:mod:`.item_values`).
 - Text attributes: a field each; lists of text: a field each, the mean of their values.
 - Numbers, of users, items and the context: cut at ``BINS`` quantiles of the training data.
 - Context columns with categories: a field each.
@@ -16,7 +16,7 @@ n users or items, S single-valued fields, L lists of at most M values, V side ve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -28,6 +28,8 @@ from p5rec.core.errors import input_error
 from p5rec.core.features import Categories, Context, Users, attribute_values
 from p5rec.core.types import Catalog, Corpus, Histories
 from p5rec.data.vector_store import VectorStore
+
+from .item_values import ItemValues
 
 BINS = 32  # of numbers
 SHARED = 2  # known entities with a text value, at least
@@ -122,12 +124,19 @@ class DataFields:
         return np.stack(columns, 1) if columns else np.zeros((len(histories), 0), np.int64)
 
 
-def fields_of(corpus: Corpus, stores: Mapping[str, VectorStore]) -> DataFields:
+def fields_of(
+    corpus: Corpus,
+    stores: Mapping[str, VectorStore],
+    item_values: ItemValues | None = None,
+    attributes: Collection[str] | None = None,
+) -> DataFields:
     """The fields of ``corpus``; those of text values and numbers come from its training events.
 
     Args:
         corpus: the data.
         stores: side vectors of users or items, by name.
+        item_values: the values of the items' ids; None: each known item has its own.
+        attributes: of users and items, those that are fields; None: all.
 
     Raises:
         UserError: a store has vectors of events, or of none of the users or items.
@@ -145,9 +154,13 @@ def fields_of(corpus: Corpus, stores: Mapping[str, VectorStore]) -> DataFields:
             )  # fmt: skip
         of = store.about.of
         vectors[of][name] = standardised(store.rows(keys[of]), known[of])
-    users = entity_fields(corpus.users, known["users"], vectors["users"], table)
+    users = entity_fields(
+        corpus.users, known["users"], vectors["users"], table, attributes=attributes
+    )
     context = [_context_field(name, each, train, table) for name, each in log.context.items()]
-    items = entity_fields(corpus.catalog, known["items"], vectors["items"], table)
+    items = entity_fields(
+        corpus.catalog, known["items"], vectors["items"], table, item_values, attributes
+    )
     return DataFields(table.rows, users, items, tuple(each for each in context if each))
 
 
@@ -156,6 +169,8 @@ def entity_fields(
     known: np.ndarray,
     vectors: Mapping[str, np.ndarray],
     table: CodeTable,
+    own: ItemValues | None = None,
+    attributes: Collection[str] | None = None,
 ) -> EntityFields:
     """The fields of users or items.
 
@@ -164,11 +179,19 @@ def entity_fields(
         known: ``(n,)`` bool, those with training events.
         vectors: side vectors ``(n, d)`` by name.
         table: assigns the codes.
+        own: the values of their ids; None: each known entity has its own.
+        attributes: those that are fields; None: all.
     """
-    start = table.block(int(known.sum()))
-    singles = {"id": (start, np.where(known, start + np.cumsum(known), start))}
+    singles: dict[str, tuple[int, np.ndarray]] = {}
     lists: dict[str, tuple[int, list[list[int]]]] = {}
+    start = table.block(int(known.sum()) if own is None else own.rows)
+    if own is None:
+        singles["id"] = start, np.where(known, start + np.cumsum(known), start)
+    else:
+        lists["id"] = start, [[start + value for value in each] for each in own.values]
     for name in entities.attributes:
+        if attributes is not None and name not in attributes:
+            continue
         column = entities.table.column(name)
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
             numbers = np.array(column.cast(pa.float64()).to_pylist(), dtype=np.float64)
@@ -233,6 +256,7 @@ def _entity_fields(
 ) -> EntityFields:
     """Joins single-valued fields, lists and vectors, each with its code of an unknown value."""
     unknown = [start for start, _ in (*singles.values(), *lists.values())]
+    codes = [np.append(codes, start) for start, codes in singles.values()]
     longest = max((len(own) for _, read in lists.values() for own in read), default=0)
     listed = np.full((count + 1, len(lists), max(1, longest)), PADDING, dtype=np.int64)
     shares = np.ones((count + 1, len(lists)), dtype=np.float32)
@@ -244,7 +268,7 @@ def _entity_fields(
                 shares[row, n] = 1 / len(own)
     return EntityFields(
         (*singles, *lists, *vectors),
-        np.stack([np.append(codes, start) for start, codes in singles.values()], 1),
+        np.stack(codes, 1) if codes else np.zeros((count + 1, 0), np.int64),
         listed,
         shares,
         np.array(unknown, dtype=np.int64),

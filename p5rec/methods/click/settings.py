@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from p5rec.core.errors import did_you_mean
+from p5rec.core.types import Corpus
+
 from ..base import LISTS, Method
-from ..baselines.iterative import IterativeMethod
 from ..needs import Need
+from .item_settings import ItemSettings
 from .vectors import vector_needs
 
 if TYPE_CHECKING:
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 CLICKS = ("predict_click", LISTS)
 
 
-class ClickSettings(IterativeMethod):
+class ClickSettings(ItemSettings):
     """Field embeddings and an interaction network, trained on log loss."""
 
     l2: float = Field(default=100.0, ge=0)
@@ -29,6 +32,8 @@ class ClickSettings(IterativeMethod):
     """
     vectors: tuple[str, ...] = ()
     """Side vectors of users or items, by their names in the recipe: each is one more field."""
+    attributes: tuple[str, ...] | None = None
+    """Attributes of users and items that are fields. null: all."""
     learning_rate: float = Field(default=2e-3, gt=0)
     batch: int = Field(default=2048, ge=1)
     """Most instances per step. Small logs take smaller steps: at least 10 per epoch."""
@@ -43,7 +48,7 @@ class ClickSettings(IterativeMethod):
     embeds_items = False
     validates_during_fit = False
     content_based = True
-    untuned = Method.untuned | {"vectors"}
+    untuned = Method.untuned | {"vectors", "attributes", "ids"}
 
     @property
     def weight_penalty(self) -> float | None:
@@ -70,8 +75,17 @@ class ClickSettings(IterativeMethod):
         raise NotImplementedError
 
     def needs(self, seed: int) -> Mapping[str, Need]:
-        """See :class:`p5rec.methods.base.Method`: the side vectors."""
-        return vector_needs(self.vectors)
+        """See :class:`p5rec.methods.base.Method`: semantic ids and side vectors."""
+        return {**super().needs(seed), **vector_needs(self.vectors)}
+
+    def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
+        """See :class:`p5rec.methods.base.Method`: the attributes exist."""
+        yield from super().check_data(corpus, tasks)
+        known = [*corpus.users.attributes, *corpus.catalog.attributes]
+        for name in self.attributes or ():
+            if name not in known:
+                hint = did_you_mean(name, known)
+                yield f"attributes: expected one of users or items, got {name!r}; {hint}"
 
 
 class EmbeddingSettings(ClickSettings):

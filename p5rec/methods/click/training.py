@@ -38,14 +38,19 @@ def fit(method: ClickSettings, corpus: Corpus, seed: int, inputs: Inputs) -> Cli
         method: the settings.
         corpus: the data.
         seed: of all random draws.
-        inputs: the stores of the side vectors.
+        inputs: the semantic ids, and the stores of the side vectors.
 
     Raises:
         UserError: the training instances have one label only.
     """
     log, most = corpus.interactions, method.events_read
     instances = training_instances(corpus, seed, most)
-    fields = fields_of(corpus, read_vectors(method.vectors, inputs))
+    fields = fields_of(
+        corpus,
+        read_vectors(method.vectors, inputs),
+        method.item_values(corpus, seed, inputs),
+        method.attributes,
+    )
     encoder = Encoder(fields, UserIndex(log.user_keys), most)
     encoded = encoder.encode(instances.histories, instances.items)
     labels = torch.from_numpy(instances.labels.astype(np.float32))
