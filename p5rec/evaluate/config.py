@@ -53,6 +53,8 @@ class EvaluateConfig(Config):
     """
     k: int = Field(20, ge=5)
     """Length of the ranked lists."""
+    lists: bool = True
+    """Evaluate ranked lists. false: prompts alone, which saves time if the catalogue is large."""
     exclude_seen: bool = True
     """Exclude the items of a user's history from the lists, also on validation, which selects
     settings and stops training.
@@ -115,6 +117,7 @@ class EvaluateConfig(Config):
         """
         return ServingConfig(
             k=self.k,
+            lists=self.lists,
             exclude_seen=self.exclude_seen,
             prompts={task: n for task, n in self.prompts.items() if task in method.tasks},
             held_out_templates=self.held_out_templates and method.prompted,
@@ -205,7 +208,11 @@ def _name_errors(recipe: Any, lines: Lines) -> Iterator[str]:
                 lines, ("methods", name, "ids"),
                 f"methods.{name}.ids", "one of ids", method.semantic_ids, recipe.ids,
             )  # fmt: skip
-        if not (method.prompted or LISTS in method.capabilities or {*method.tasks} & {*prompts}):
+        ranks = recipe.evaluate.lists and LISTS in method.capabilities
+        if not (method.prompted or ranks or {*method.tasks} & {*prompts}):
+            if not method.tasks:
+                yield f"methods.{name}: expected evaluate.lists for a {method.kind}; set it"
+                continue
             yield (
                 f"methods.{name}: expected the number of {method.tasks[0]!r} queries for a "
                 f"{method.kind} in evaluate.prompts, got none; add {method.tasks[0]}: 500"

@@ -42,7 +42,7 @@ def predict(
     if hasattr(predictor, "predict_split"):
         predictor.predict_split(serving, seen, split_name, out)
         return
-    if LISTS in method.capabilities:
+    if LISTS in method.capabilities and serving.lists:
         write_recommendations(
             predictor, seen, split_name, serving.k, out, {}, exclude_seen=serving.exclude_seen
         )

@@ -113,7 +113,9 @@ class JobRunner:
         fitted, first = self._fit(name, nth, self._quiet), self._fit(name, 0, self._quiet)
         serving = self.cfg.evaluate.serving(first.method, self.cfg.seed, first.seed)
         own = self.cfg.evaluate.serving_on(split_name, name, serving)
-        if own is not None and (LISTS in first.method.capabilities or own.prompts):
+        if own is None:
+            return
+        if own.prompts or (own.lists and LISTS in first.method.capabilities):
             predict_fitted(fitted, own, self.prepared, split_name)
 
     def _context(self, method: Method, nth: int) -> RunContext:

@@ -40,7 +40,7 @@ def predict_model(
         folder: receives the files.
     """
     trained, families, seed = set(bundle.settings.tasks), serving.prompts, serving.seed
-    if "next-item" in trained:
+    if "next-item" in trained and serving.lists:
         recommender = GenerativeRecommender(bundle, decode, bundle.settings.tie_seed)
         write_recommendations(
             recommender,

@@ -21,6 +21,7 @@ class ServingConfig(Config):
     Attributes:
         version: of the file format.
         k: length of the evaluated ranked lists.
+        lists: evaluate ranked lists.
         exclude_seen: leave the items of a history out of its list.
         prompts: prompt family → number of test instances that the method is evaluated on, or
             ``all``.
@@ -31,6 +32,7 @@ class ServingConfig(Config):
 
     version: Literal[3] = 3
     k: int = Field(20, ge=1)
+    lists: bool = True
     exclude_seen: bool = True
     prompts: dict[str, Count] = {}
     held_out_templates: bool = False

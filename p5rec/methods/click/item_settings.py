@@ -10,12 +10,13 @@ import numpy as np
 from pydantic import Field
 
 from p5rec.core.types import Corpus
-from p5rec.ids.files import ENCODER_FILES, load_codes
+from p5rec.ids.files import ENCODER_FILES, ITEMS, MANIFEST, TENSORS, load_codes
 
 from ..baselines.iterative import IterativeMethod
 from ..needs import Codes, Inputs, Need
 from .item_values import ItemValues, Ngram, hash_values, ngram_values, piece_values
 
+CODES_FILES = (MANIFEST, TENSORS, ITEMS, *ENCODER_FILES)
 INPUT = "ids"  # the name of the semantic ids among the inputs of a fit
 
 
@@ -49,7 +50,7 @@ class ItemSettings(IterativeMethod):
         return self._codes
 
     def query_needs(self, seed: int) -> Mapping[str, Need]:
-        """See :class:`p5rec.methods.base.Method`: the config of the semantic ids."""
+        """See :class:`p5rec.methods.base.Method`: the semantic ids, for a refit."""
         return self._codes
 
     @property
@@ -57,10 +58,10 @@ class ItemSettings(IterativeMethod):
         return {} if self.semantic_ids is None else {INPUT: Codes(self.semantic_ids)}
 
     def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
-        """See :class:`p5rec.methods.base.Method`: adds the config of the semantic ids."""
+        """See :class:`p5rec.methods.base.Method`: adds the semantic ids."""
         files = super().files(model, query_inputs, work)
         if INPUT in query_inputs:
-            own = {f"codes/{name}": query_inputs[INPUT] / name for name in ENCODER_FILES}
+            own = {f"codes/{name}": query_inputs[INPUT] / name for name in CODES_FILES}
             files |= {name: path for name, path in own.items() if path.is_file()}
         return files
 
