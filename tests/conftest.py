@@ -19,7 +19,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-BUDGET, NIGHTLY_BUDGET = 15.0, 120.0  # seconds of processor time, child processes included
+pytest_plugins = ["ladder_records", "pytester"]
+
+# seconds of processor time, child processes included
+BUDGETS = {"nightly": 120.0, "ladder": 60.0}
+BUDGET = 15.0
 
 for name, examples in (("default", 25), ("nightly", 300)):
     settings.register_profile(
@@ -44,7 +48,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> object:
     """Fails a test that exceeds its budget of processor time; wall-clock time does not count."""
-    budget = NIGHTLY_BUDGET if item.get_closest_marker("nightly") else BUDGET
+    budget = next((BUDGETS[name] for name in BUDGETS if item.get_closest_marker(name)), BUDGET)
     before = os.times()
     result = yield
     spent = sum(os.times()[:4]) - sum(before[:4])

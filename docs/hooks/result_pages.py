@@ -10,7 +10,7 @@ from p5rec.report import page
 from p5rec.report.files import TEXT
 
 DOCS = Path(__file__).parents[1]
-RESULTS = DOCS / "experiments/results"
+RESULTS = ("experiments/results", "results")
 PAGE = "full.html"  # mkdocs turns report.md into report.html
 
 
@@ -28,4 +28,6 @@ def texts() -> list[str]:
 
 
 def _folders() -> list[Path]:
-    return sorted(record.parent for record in RESULTS.glob(f"*/{RECORD}"))
+    return sorted(
+        record.parent for folder in RESULTS for record in (DOCS / folder).glob(f"*/{RECORD}")
+    )

@@ -12,6 +12,7 @@ import python_page
 import recipe_page
 import result_pages
 import source_links
+import system_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -46,8 +47,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links to generated pages; adds a link to the full report to a short report."""
+    """Links to generated pages; adds the table of systems, and a short report's full report."""
     markdown = source_links.linked(markdown, page.file.src_uri, SOURCES)
+    if page.file.src_uri == system_page.PAGE:
+        return system_page.filled(markdown)
     if page.file.src_uri in result_pages.texts():
         name = page.file.src_uri.split("/")[-2]
         link = f"[The full report]({result_pages.PAGE}) has examples and every figure."

@@ -41,6 +41,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Evaluate a trained model or a file of ranked lists."),
     "methods": ("methods", "Check a method of your own against the contract of all methods."),
     "report": ("report", "Show a run's report, rebuild its pages, or compare two runs."),
+    "systems": ("systems", "List the systems, and what was measured of each."),
     "cache": ("cache", "List the finished stages in the cache, and delete some."),
     "doctor": ("doctor", "Print versions, devices and the cache."),
 }

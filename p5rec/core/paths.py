@@ -1,4 +1,4 @@
-"""Paths of the shipped prompts and recipes and of the user's cache."""
+"""Paths of the shipped prompts, recipes and results and of the user's cache."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
+RESULTS = PACKAGE.parent / "docs" / "results"  # of a clone: a folder for each system
+SHIPPED_RUNGS = PACKAGE / "_assets" / "rungs.json"  # of a wheel
 
 
 def assets(kind: str) -> Path:

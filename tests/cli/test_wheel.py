@@ -5,6 +5,7 @@ The environment sees the libraries of this one through a path file, so nothing i
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from p5rec.report.systems import entries
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,6 +70,7 @@ def test_it_carries_every_prompt_and_recipe_and_nothing_else(wheel: Path) -> Non
     for kind in ("prompts", "recipes"):
         inside = {n.removeprefix("p5rec/_assets/") for n in names if f"_assets/{kind}/" in n}
         assert inside == _files(kind)
+    assert "p5rec/_assets/rungs.json" in names
     others = {n for n in names if not n.startswith("p5rec/_assets/") and ".dist-info/" not in n}
     assert others == _files("p5rec")
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
@@ -91,6 +95,7 @@ def test_it_runs_away_from_the_checkout(run, installed: Path, tmp_path: Path) ->
     assert where[1:] == [f"{where[0]}/_assets/prompts", f"{where[0]}/_assets/recipes"]
     assert "rating.completion" in run("p5rec", "prompts", "list")
     assert run("p5rec", "prompts", "lint").strip().endswith("_assets/prompts")
+    assert json.loads(run("p5rec", "systems", "--json")) == entries()
     assert "tiny" in run("p5rec", "run")
     said = run("p5rec", "run", "tiny")
     assert "tiny beats popularity" in said

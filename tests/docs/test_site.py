@@ -36,7 +36,7 @@ def test_the_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     styles = [path.read_text() for path in site.rglob("*.css")]
     assert not any(map(STYLE.search, styles))
     pages = {path: path.read_text() for path in site.rglob("*.html") if path.name != "404.html"}
-    records = list((ROOT / "docs/experiments/results").glob("*/report.json"))
+    records = list((ROOT / "docs").rglob("results/*/report.json"))
     assert len([path for path in pages if path.name == "full.html"]) == len(records)
     assert not any('class="mermaid"' in text for text in pages.values())  # drawn by a CDN's script
     named = {path: list(attributes(text)) for path, text in pages.items()}

@@ -26,7 +26,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_round_trip(folder: Path) -> None:
+@pytest.mark.system("semantic-ids")
+def test_saved_codes_are_read_back(folder: Path) -> None:
     back = load_codes(folder, IDS)
     np.testing.assert_array_equal(back.codes, CODES.codes)
     assert (back.codes.dtype, back.sizes, back.scheme) == (np.int32, (2, 2), "rq-kmeans")

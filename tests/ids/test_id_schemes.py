@@ -31,6 +31,7 @@ def config(scheme: str, policy: str | None = None, text: bool = False, **more: o
 @pytest.mark.parametrize("text", [False, True])
 @pytest.mark.parametrize("policy", list(POLICIES))
 @pytest.mark.parametrize("scheme", list(SCHEMES))
+@pytest.mark.system("semantic-ids")
 def test_a_scheme_gives_every_item_its_own_codes(
     scheme: str, policy: str, text: bool, corpus: Corpus
 ) -> None:
@@ -63,6 +64,7 @@ def test_another_seed_gives_other_codes(scheme: str, corpus: Corpus) -> None:
 
 
 @pytest.mark.parametrize("scheme", list(SCHEMES))
+@pytest.mark.system("semantic-ids")
 def test_the_lineage_is_exactly_the_training_events(scheme: str, corpus: Corpus) -> None:
     seen = fit(config(scheme), corpus).lineage.contains(corpus.interactions.event_keys)
     np.testing.assert_array_equal(seen, corpus.split.mask("train"))
@@ -72,6 +74,7 @@ def test_the_lineage_is_exactly_the_training_events(scheme: str, corpus: Corpus)
 
 
 @pytest.mark.parametrize("scheme", list(SCHEMES))
+@pytest.mark.system("semantic-ids")
 def test_held_out_events_change_nothing(scheme: str, corpus: Corpus) -> None:
     log, split = corpus.interactions, corpus.split
     other = log.items.copy()
@@ -96,6 +99,7 @@ def test_learned_codes_separate_the_groups_and_random_ones_do_not(corpus: Corpus
     assert mixed(scheme="rq-kmeans", permute=True) >= 3
 
 
+@pytest.mark.system("semantic-ids")
 def test_the_permutation_control_has_the_same_code_tuples(corpus: Corpus) -> None:
     learned, control = (fit(config("rq-kmeans", permute=p), corpus) for p in (False, True))
     assert sorted(map(tuple, learned.codes.codes)) == sorted(map(tuple, control.codes.codes))

@@ -83,6 +83,7 @@ def outputs(bundle: Bundle) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[st
     return lists.items, lists.scores, ratings, texts
 
 
+@pytest.mark.system("p5")
 def test_a_reloaded_bundle_has_identical_outputs(bundle: Bundle, saved: Path) -> None:
     items, scores, ratings, texts = outputs(bundle)
     again = load_bundle(saved)

@@ -41,7 +41,8 @@ def probabilities(heads: RatingHeads, hidden: torch.Tensor) -> np.ndarray:
 
 @torch.no_grad()
 @pytest.mark.parametrize("config", KINDS[:-1], ids=str)
-def test_losses_by_hand(config: HeadsConfig) -> None:
+@pytest.mark.system("rating-study")
+def test_losses_equal_those_by_hand(config: HeadsConfig) -> None:
     heads, hidden = heads_of(config), torch.randn(4, 8, generator=torch.manual_seed(1))
     ratings = torch.tensor([4.0, 1.0, 5.0, 3.0])
     each, by_head = heads.loss(hidden, ratings)
@@ -67,7 +68,8 @@ def test_losses_by_hand(config: HeadsConfig) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("config", KINDS[:-1], ids=str)
-def test_estimates_by_hand(config: HeadsConfig) -> None:
+@pytest.mark.system("rating-study")
+def test_estimates_equal_those_by_hand(config: HeadsConfig) -> None:
     scale = (0.5, 2.0, 2.5, 4.0, 4.5)
     heads, hidden = heads_of(config, scale), torch.randn(40, 8, generator=torch.manual_seed(1))
     actual, expected = heads.predict(hidden), {}

@@ -65,6 +65,7 @@ def test_an_empty_history_is_the_start_token(bundle: Bundle) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.system("rating-study")
 def test_one_pass_over_a_history_equals_a_pass_per_item(
     bundle: Bundle,
 ) -> None:

@@ -67,6 +67,7 @@ def test_titles_stay_literal(title: str, number: float) -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES)
 @pytest.mark.parametrize("split_name", ["train", "valid", "test"])
+@pytest.mark.system("p5")
 def test_targets_parse_back(template: Any, split_name: str, view: CorpusView) -> None:
     task = TASKS.get(template.task)
     for row in task.rows(view, split_name)[:12].tolist():
@@ -121,6 +122,7 @@ def test_messages() -> None:
     assert to_messages(plain) == [{"role": "user", "content": plain.source}]
 
 
+@pytest.mark.system("p5")
 def test_an_example_has_its_user_item_and_event(view: CorpusView) -> None:
     task = TASKS.get("rating")
     event = int(task.rows(view, "test")[2])

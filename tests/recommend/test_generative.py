@@ -53,6 +53,7 @@ def test_it_is_a_recommender(tiny: GenerativeRecommender) -> None:
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])
+@pytest.mark.system("p5")
 def test_wide_beams_equal_scoring_every_item(
     tiny: GenerativeRecommender, bundle: Bundle, histories: Histories, exclude_seen: bool
 ) -> None:
@@ -77,6 +78,7 @@ def test_wide_beams_equal_scoring_every_item(
         assert lists.scores[b] == pytest.approx(scores[0].numpy(), abs=2e-5)
 
 
+@pytest.mark.system("p5")
 def test_a_list_does_not_depend_on_other_requests(
     tiny: GenerativeRecommender, histories: Histories
 ) -> None:
@@ -89,6 +91,7 @@ def test_a_list_does_not_depend_on_other_requests(
     assert np.array_equal(tiny.recommend(histories.take(order), 10).items, together.items[order])
 
 
+@pytest.mark.system("p5")
 def test_lists_are_full_ordered_and_free_of_repeats(
     tiny: GenerativeRecommender, histories: Histories
 ) -> None:

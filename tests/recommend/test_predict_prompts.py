@@ -153,6 +153,7 @@ def test_predictions_of_a_model_are_cached_with_their_lineage(
     assert not predict_fitted(fitted, serving, prepared, "test").fresh
 
 
+@pytest.mark.system("rating-study")
 def test_rating_sequences_end_with_the_item_and_contain_no_later_rating(
     bundle: Bundle, view: CorpusView, corpus: Corpus
 ) -> None:

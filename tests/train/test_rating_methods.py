@@ -46,6 +46,7 @@ def trained_bundle(corpus: Corpus, folder: Path, heads: dict[str, Any], **change
     return load_bundle(folder)
 
 
+@pytest.mark.system("rating-study")
 def test_a_bundle_is_loaded_with_its_trained_heads(corpus: Corpus, tmp_path: Path) -> None:
     bundle = trained_bundle(corpus, tmp_path, {"regression": None, "classification": "ordinal"})
     assert bundle.settings.heads == HeadsConfig(regression=None, classification="ordinal")
@@ -97,6 +98,7 @@ def test_zero_shot_models_take_only_tasks_in_words(corpus: Corpus) -> None:
             check(task)
 
 
+@pytest.mark.system("rating-study")
 def test_the_permutation_control_is_trained_on_permuted_histories_only(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
