@@ -15,6 +15,7 @@ from p5rec.methods.generative.method import Generative
 from p5rec.methods.registry import METHODS
 from p5rec.prompting.sample import sample_view
 
+CLICK_MODELS = ("logistic", "fm", "deepfm", "dcnv2", "autoint", "din")
 WRITERS = ("most-frequent", "most-frequent-of-item", "nearest-review")
 SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind that needs one
     "bpr": {"factors": 4, "epochs": 1},
@@ -24,6 +25,8 @@ SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind
     },
     "lead-sentence": {"task": "summary"},
     **{kind: {"task": "explanation"} for kind in WRITERS},
+    **{kind: {"epochs": 1} for kind in CLICK_MODELS},
+    "boosted-trees": {"trees": 3, "leaf_instances": 2},
 }
 BASELINES = tuple(kind for kind in METHODS if kind != Generative().kind)
 

@@ -93,6 +93,7 @@ def train(
     epochs: int,
     patience: int,
     name: str,
+    metric_name: str = "NDCG@10",
 ) -> int:
     """Trains with early stopping, and restores the weights of the best epoch.
 
@@ -104,6 +105,7 @@ def train(
         epochs: the maximum number of epochs.
         patience: of early stopping, in epochs (:class:`~p5rec.core.patience.Patience`); 0: none.
         name: of the progress bar.
+        metric_name: of the validation metric, there.
 
     Returns:
         The epoch of the model's weights.
@@ -120,7 +122,7 @@ def train(
                 if stopping.improves(value):
                     state = model.state_dict()
                     best_weights = {key: array.clone() for key, array in state.items()}
-                values = [stopping.summary("epoch"), f"NDCG@10 {value:.4f}", *values]
+                values = [stopping.summary("epoch"), f"{metric_name} {value:.4f}", *values]
             bar.set_postfix_str(", ".join(values), refresh=False)
             bar.update()
             if stopping.exhausted:

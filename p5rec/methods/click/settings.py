@@ -1,0 +1,97 @@
+"""The settings that click models share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from ..base import LISTS, Method
+from ..baselines.iterative import IterativeMethod
+from ..needs import Need
+from .vectors import vector_needs
+
+if TYPE_CHECKING:
+    from p5rec.models.click.interaction import Interaction
+
+CLICKS = ("predict_click", LISTS)
+
+
+class ClickSettings(IterativeMethod):
+    """Field embeddings and an interaction network, trained on log loss."""
+
+    l2: float = Field(default=100.0, ge=0)
+    """Ridge penalty of the embeddings, in instances."""
+    field_dropout: float = Field(default=0.02, gt=0, lt=1)
+    """Share of the fields that training replaces by unknown values, at random. It trains the
+    embeddings of unseen users, items and values.
+    """
+    vectors: tuple[str, ...] = ()
+    """Side vectors of users or items, by their names in the recipe: each is one more field."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    batch: int = Field(default=2048, ge=1)
+    """Most instances per step. Small logs take smaller steps: at least 10 per epoch."""
+    ema_epochs: float = Field(default=1, ge=0)
+    epochs: int = Field(default=60, ge=1)
+    patience: int = Field(default=4, ge=0)
+    """Epochs without progress before training stops: their mean validation AUC is no higher than
+    that of as many epochs before. 0: train all ``epochs``, without validation checks.
+    """
+
+    capabilities = CLICKS
+    embeds_items = False
+    validates_during_fit = False
+    content_based = True
+    untuned = Method.untuned | {"vectors"}
+
+    @property
+    def weight_penalty(self) -> float | None:
+        """The ridge penalty of first-order weights; None: the network has none."""
+        return None
+
+    @property
+    def events_read(self) -> int:
+        """The most events of a history that the network reads; 0: none."""
+        return 0
+
+    @property
+    def embedding_width(self) -> int:
+        """The width of an embedding, without the weight of its own."""
+        return 0
+
+    def network(self, fields: int, item_fields: int) -> Interaction:
+        """The interaction network.
+
+        Args:
+            fields: the number of fields.
+            item_fields: the number of the item's fields, which are the last ones.
+        """
+        raise NotImplementedError
+
+    def needs(self, seed: int) -> Mapping[str, Need]:
+        """See :class:`p5rec.methods.base.Method`: the side vectors."""
+        return vector_needs(self.vectors)
+
+
+class EmbeddingSettings(ClickSettings):
+    """Values with vectors."""
+
+    embedding: int = Field(default=16, ge=1)
+    """Width of the field embeddings."""
+
+    @property
+    def embedding_width(self) -> int:
+        """See :class:`ClickSettings`."""
+        return self.embedding
+
+
+class DeepSettings(EmbeddingSettings):
+    """A perceptron over the fields."""
+
+    hidden: tuple[int, ...] = (64, 32)
+    """Widths of the perceptron's layers."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Dropout probability in the perceptron."""
+
+    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"l2": (30.0, 100.0, 300.0)}

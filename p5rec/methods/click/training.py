@@ -1,0 +1,131 @@
+"""Training of click models: log loss on the training instances, early stopping by validation AUC.
+
+B instances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.rng import tie_order
+from p5rec.core.types import Corpus
+from p5rec.metrics.area import auc
+from p5rec.models.catalogue import fast_dtype
+from p5rec.models.click.model import ClickModel
+
+from ..baselines import fitting
+from ..needs import Inputs
+from .encoding import Encoded, Encoder
+from .features import UserIndex, fields_of
+from .instances import training_instances, validation_instances
+from .predictor import ClickPredictor, click_model
+from .settings import ClickSettings
+from .vectors import read_vectors
+
+
+def fit(method: ClickSettings, corpus: Corpus, seed: int, inputs: Inputs) -> ClickPredictor:
+    """Trains ``method`` on the training instances.
+
+    Args:
+        method: the settings.
+        corpus: the data.
+        seed: of all random draws.
+        inputs: the stores of the side vectors.
+
+    Raises:
+        UserError: the training instances have one label only.
+    """
+    log, most = corpus.interactions, method.events_read
+    instances = training_instances(corpus, seed, most)
+    fields = fields_of(corpus, read_vectors(method.vectors, inputs))
+    encoder = Encoder(fields, UserIndex(log.user_keys), most)
+    encoded = encoder.encode(instances.histories, instances.items)
+    labels = torch.from_numpy(instances.labels.astype(np.float32))
+    batch = int(np.clip(len(labels) // 10, 1, method.batch))
+    with fitting.seeded(seed, method.kind):
+        model = click_model(method, encoder.fields)
+        model.bias.data.fill_(labels.mean().logit())
+        copy, mean = fitting.with_average(model, method.ema_epochs * len(labels) / batch)
+        fitted = ClickPredictor(
+            copy,
+            encoder,
+            tie_order(log.item_keys, seed),
+            lineage=Lineage(log.event_keys[corpus.split.mask("train")]),
+        )
+        penalties = (method.weight_penalty or 0) / len(labels), method.l2 / len(labels)
+        optimizer = optimizer_of(model, method.learning_rate, penalties)
+
+        def one_epoch(n: int) -> float:
+            each = losses(model, encoded, labels, batch, method.field_dropout)
+            return fitting.updates(each, optimizer, mean)
+
+        epochs = fitting.train(
+            copy,
+            one_epoch,
+            validation_auc(fitted, corpus, seed),
+            epochs=method.epochs,
+            patience=method.patience,
+            name=method.kind,
+            metric_name="AUC",
+        )
+    return replace(fitted, epochs=epochs)
+
+
+def losses(
+    model: ClickModel, encoded: Encoded, labels: Tensor, batch: int, field_dropout: float
+) -> Iterator[Tensor]:
+    """The loss of each batch of one epoch.
+
+    Args:
+        model: the network.
+        encoded: B instances.
+        labels: ``(B,)`` float32, 0 or 1.
+        batch: instances per batch.
+        field_dropout: share of the fields that are replaced by unknown values.
+    """
+    model.train()
+    dtype = fast_dtype(torch.device("cpu"))
+    for rows in torch.randperm(len(labels)).split(batch):
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            logits = model(encoded.take(rows), field_dropout)
+        yield F.binary_cross_entropy_with_logits(logits, labels[rows])
+
+
+def optimizer_of(
+    model: ClickModel, learning_rate: float, penalties: tuple[float, float]
+) -> torch.optim.Optimizer:
+    """Adam over all weights of ``model``.
+
+    Args:
+        model: the network.
+        learning_rate: of all weights.
+        penalties: factors of the squared first-order weights and of the squared embeddings, which
+            add to the loss.
+    """
+    own = [] if model.fields.weights is None else [*model.fields.weights.parameters()]
+    groups: list[dict[str, Any]] = [
+        {"params": own, "weight_decay": 2 * penalties[0]},
+        {"params": [*model.fields.embeddings.parameters()], "weight_decay": 2 * penalties[1]},
+        {"params": [*model.interaction.parameters(), model.bias]},
+    ]
+    return torch.optim.Adam(groups, lr=learning_rate, fused=True)
+
+
+def validation_auc(
+    predictor: ClickPredictor, corpus: Corpus, seed: int
+) -> Callable[[], float] | None:
+    """The AUC of validation instances; None: they lack one of the labels."""
+    instances = validation_instances(corpus, seed, predictor.encoder.events)
+    if instances is None:
+        return None
+    positive = instances.labels > 0
+    histories, items = instances.histories, instances.items
+    return lambda: float(auc(predictor.predict_click(histories, items), positive)[0])
