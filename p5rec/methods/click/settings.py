@@ -46,9 +46,9 @@ class ClickSettings(IterativeMethod):
     untuned = Method.untuned | {"vectors"}
 
     @property
-    def weight_penalty(self) -> float | None:
-        """The ridge penalty of first-order weights; None: the network has none."""
-        return None
+    def weight_penalty(self) -> float:
+        """The ridge penalty of first-order weights, if the network has some."""
+        return 0.0
 
     @property
     def events_read(self) -> int:
