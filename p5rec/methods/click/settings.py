@@ -21,7 +21,7 @@ CLICKS = ("predict_click", LISTS)
 class ClickSettings(IterativeMethod):
     """Field embeddings and an interaction network, trained on log loss."""
 
-    l2: float = Field(default=100.0, ge=0)
+    l2: float = Field(default=300.0, ge=0)
     """Ridge penalty of the embeddings, in instances."""
     field_dropout: float = Field(default=0.02, gt=0, lt=1)
     """Share of the fields that training replaces by unknown values, at random. It trains the
@@ -94,4 +94,4 @@ class DeepSettings(EmbeddingSettings):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Dropout probability in the perceptron."""
 
-    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"l2": (30.0, 100.0, 300.0)}
+    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"l2": (100.0, 300.0)}
