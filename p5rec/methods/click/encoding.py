@@ -31,9 +31,6 @@ class Encoded:
     context: Tensor
     read: tuple[Tensor, Tensor, Tensor] | None
 
-    def __len__(self) -> int:
-        return len(self.users)
-
     def take(self, rows: Tensor, events: int | None = None) -> Instances:
         """The instances ``rows (B,)``.
 

@@ -25,7 +25,7 @@ class LogisticRegression(ClickMethod):
     grid = {"l2": (0.3, 1.0, 3.0)}
 
     @property
-    def weight_penalty(self) -> float | None:
+    def weight_penalty(self) -> float:
         """See :class:`.settings.ClickSettings`."""
         return self.l2
 
@@ -47,7 +47,7 @@ class Fm(EmbeddingSettings, ClickMethod):
     grid = {"l2": (1.0, 3.0, 10.0)}
 
     @property
-    def weight_penalty(self) -> float | None:
+    def weight_penalty(self) -> float:
         """See :class:`.settings.ClickSettings`."""
         return self.weight_l2
 
@@ -66,7 +66,7 @@ class DeepFm(DeepSettings, ClickMethod):
     """Ridge penalty of the first-order weights, in instances."""
 
     @property
-    def weight_penalty(self) -> float | None:
+    def weight_penalty(self) -> float:
         """See :class:`.settings.ClickSettings`."""
         return self.weight_l2
 

@@ -107,15 +107,12 @@ def load(method: ClickSettings, folder: Path) -> ClickPredictor:
 def click_model(method: ClickSettings, fields: DataFields) -> ClickModel:
     """The untrained network of ``method`` over ``fields``."""
     users, items = (_features(own) for own in (fields.users, fields.items))
+    context = [each.start for each in fields.context]
+    network = method.network(users.fields + len(context) + items.fields, items.fields)
     embedding = FieldEmbedding(
-        fields.rows,
-        users,
-        items,
-        [each.start for each in fields.context],
-        method.embedding_width,
-        first_order=method.weight_penalty is not None,
+        fields.rows, users, items, context, method.embedding_width, first_order=network.first_order
     )
-    return ClickModel(embedding, method.network(embedding.fields, items.fields))
+    return ClickModel(embedding, network)
 
 
 def _features(own: EntityFields) -> Features:

@@ -21,7 +21,7 @@ CLICKS = ("predict_click", LISTS)
 class ClickSettings(IterativeMethod):
     """Field embeddings and an interaction network, trained on log loss."""
 
-    l2: float = Field(default=100.0, ge=0)
+    l2: float = Field(default=300.0, ge=0)
     """Ridge penalty of the embeddings, in instances."""
     field_dropout: float = Field(default=0.02, gt=0, lt=1)
     """Share of the fields that training replaces by unknown values, at random. It trains the
@@ -46,9 +46,9 @@ class ClickSettings(IterativeMethod):
     untuned = Method.untuned | {"vectors"}
 
     @property
-    def weight_penalty(self) -> float | None:
-        """The ridge penalty of first-order weights; None: the network has none."""
-        return None
+    def weight_penalty(self) -> float:
+        """The ridge penalty of first-order weights, if the network has some."""
+        return 0.0
 
     @property
     def events_read(self) -> int:
@@ -94,4 +94,4 @@ class DeepSettings(EmbeddingSettings):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Dropout probability in the perceptron."""
 
-    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"l2": (30.0, 100.0, 300.0)}
+    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {"l2": (100.0, 300.0)}

@@ -60,7 +60,7 @@ def fit(method: ClickSettings, corpus: Corpus, seed: int, inputs: Inputs) -> Cli
             tie_order(log.item_keys, seed),
             lineage=Lineage(log.event_keys[corpus.split.mask("train")]),
         )
-        penalties = (method.weight_penalty or 0) / len(labels), method.l2 / len(labels)
+        penalties = method.weight_penalty / len(labels), method.l2 / len(labels)
         optimizer = optimizer_of(model, method.learning_rate, penalties)
 
         def one_epoch(n: int) -> float:

@@ -65,8 +65,6 @@ class Din(Interaction):
         dropout: rate in the perceptron.
     """
 
-    reads_history = True
-
     def __init__(
         self,
         fields: int,

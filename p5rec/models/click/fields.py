@@ -221,16 +221,11 @@ class FieldEmbedding(nn.Module):
         first_order: bool = False,
     ) -> None:
         super().__init__()
-        self.users, self.items, self.width = users, items, width
+        self.users, self.items = users, items
         self.context_unknown = torch.tensor(list(context_unknown), dtype=torch.int64)
         widths = [[each.shape[1] for each in own.vectors] for own in (users, items)]
         self.embeddings = Lookup(rows, widths, width, INIT_STD)
         self.weights = Lookup(rows, widths, 1, 0.0) if first_order else None
-
-    @property
-    def fields(self) -> int:
-        """F, of users, context and items together."""
-        return self.users.fields + len(self.context_unknown) + self.items.fields
 
     def forward(
         self, users: Tensor, context: Tensor, items: Tensor, dropout: float = 0.0

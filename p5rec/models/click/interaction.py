@@ -27,11 +27,9 @@ class Interaction(nn.Module):
 
     Attributes:
         first_order: whether the model also adds a weight for each value.
-        reads_history: whether it reads the events before an instance.
     """
 
     first_order: ClassVar[bool] = False
-    reads_history: ClassVar[bool] = False
 
     def forward(self, embedded: Tensor, history: History | None = None) -> Tensor:
         """Logits ``(B,)``.
