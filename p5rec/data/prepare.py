@@ -65,6 +65,9 @@ def check_files(config: DataConfig) -> None:
     Raises:
         UserError: a line for each file that is missing.
     """
+    if config.parts:
+        all_of(*(partial(check_files, part) for part in config.by_part.values()))
+        return
     source: Source = SOURCES.get(config.source)
     fetched = config.path in WHEELS
     all_of(
@@ -90,7 +93,7 @@ def prepare_data(config: DataConfig, store: Store, *, evaluable: bool = True) ->
         "data",
         partial(prepare, config, evaluable=evaluable),
         config=config.dump(),
-        code=(prepare, SOURCES.target(config.source)),
+        code=(prepare, *(SOURCES.target(each.source) for each in (config, *config.parts.values()))),
         inputs=inputs,
     )
     if evaluable:  # the cached stage may come from a command that does not evaluate
