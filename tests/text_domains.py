@@ -18,7 +18,7 @@ NOISE = 0.3  # norm of the part of a text vector that is the item's own
 
 
 def law(domain: str, *, shared: bool) -> np.ndarray:
-    """``(TOPICS,)`` the topic that follows each: the same cycle in all domains, or one of its own."""
+    """``(TOPICS,)`` the topic that follows each: one cycle for all domains, or one for each."""
     names = ("law",) if shared else ("law", domain)
     cycle = derive_rng(0, *names).permutation(TOPICS)
     after = np.empty(TOPICS, dtype=np.int64)
@@ -29,8 +29,11 @@ def law(domain: str, *, shared: bool) -> np.ndarray:
 def write_log(
     folder: Path, domain: str, after: np.ndarray, users: int, events: int = 8, p: float = 0.9
 ) -> Path:
-    """Writes the histories of ``users`` as lines of ids. The topic of an event follows that of the
-    event before with probability p, else it is drawn at random; the item is drawn from the topic."""
+    """Writes the histories of ``users`` as lines of ids.
+
+    The topic of an event follows the topic before it with probability p, else it is drawn at
+    random. The item is drawn from the items of the topic.
+    """
     rng = derive_rng(1, domain)
     topics = np.empty((users, events), dtype=np.int64)
     topics[:, 0] = rng.integers(TOPICS, size=users)
@@ -39,7 +42,9 @@ def write_log(
         topics[:, n] = np.where(rng.random(users) < p, after[topics[:, n - 1]], random)
     items = topics * PER_TOPIC + rng.integers(PER_TOPIC, size=topics.shape)
     path = folder / f"{domain}.txt"
-    lines = [f"{domain}-u{u} " + " ".join(f"{domain}-{i}" for i in row) for u, row in enumerate(items)]
+    lines = [
+        f"{domain}-u{u} " + " ".join(f"{domain}-{i}" for i in row) for u, row in enumerate(items)
+    ]
     path.write_text("\n".join(lines) + "\n")
     return path
 
