@@ -1,4 +1,4 @@
-"""UniSRec finds a law over texts that two domains share, and no law where each has its own."""
+"""UniSRec transfers a law over texts that two domains share; null: each domain has its own."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from text_domains import corpus_of, law, text_vectors, write_log
 
 from p5rec.data.split import instances
 from p5rec.methods.systems.unisrec.method import Unisrec, UnisrecPretraining
+from p5rec.metrics.intervals import mean_of, paired
 
 pytestmark = [pytest.mark.ladder, pytest.mark.system("unisrec")]
 
@@ -26,6 +27,7 @@ def ndcg(model, corpus):
 
 def tuned(root: Path, *, shared: bool):
     """NDCG@10 on the second domain by method: 20 of its 400 users train, all are tested."""
+    root.mkdir()
     source, target = (
         corpus_of(write_log(root, name, law(name, shared=shared), 400)) for name in ("a", "b")
     )
@@ -51,19 +53,22 @@ def tuned(root: Path, *, shared: bool):
     }
 
 
-def interval(one, other):
-    """The 95 % interval of the mean paired difference."""
-    spread = 1.96 * (one - other).std() / len(one) ** 0.5
-    return (one - other).mean() - spread, (one - other).mean() + spread
+def difference(found, one: str, other: str):
+    """The paired difference of two methods' means over users."""
+    users = np.arange(len(found[one]))
+    (result,) = paired(mean_of(found[one]), mean_of(found[other]), users, seed=0)
+    return result
 
 
-def test_pre_training_helps_where_domains_share_a_law(tmp_path):
-    found = tuned(tmp_path, shared=True)
-    assert interval(found["unisrec"], found["from-scratch"])[0] > 0.1
-    assert interval(found["unisrec"], found["permuted-texts"])[0] > 0.1
-
-
-def test_pre_training_does_not_help_where_each_domain_has_its_own_law(tmp_path):
-    found = tuned(tmp_path, shared=False)
-    low, high = interval(found["unisrec"], found["from-scratch"])
-    assert low < 0 < high
+def test_pre_training_transfers_a_law_over_texts_that_two_domains_share(tmp_path, check_planted):
+    planted, null = (
+        tuned(tmp_path / name, shared=name == "shared") for name in ("shared", "redrawn")
+    )
+    assert difference(planted, "unisrec", "permuted-texts").low > 0.1
+    check_planted(
+        "tuning on 20 users ranks better after pre-training on a domain with the same law over "
+        "texts than from scratch",
+        "NDCG@10",
+        planted=difference(planted, "unisrec", "from-scratch"),
+        null=difference(null, "unisrec", "from-scratch"),
+    )
