@@ -36,12 +36,15 @@ class SequenceScorer(ItemScorer):
     Attributes:
         counts: ``(N,)`` float32 training events of each item.
         method: the settings of the fit.
-        behaviours: names of the behaviours that it distinguishes.
     """
 
     counts: np.ndarray
     method: SequenceSettings
-    behaviours: tuple[str, ...]
+
+    @property
+    def behaviours(self) -> tuple[str, ...]:
+        """Names of the behaviours that it distinguishes."""
+        raise NotImplementedError
 
     @property
     def vectors(self) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A fitted UniSRec: its network, and the text vectors of its catalogue.
 
-B requests, N items, T events, d width of the text vectors, D width.
+B requests, N items, T events, d width of the text vectors, D width of item vectors and states.
 """
 
 from __future__ import annotations
@@ -15,10 +15,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from p5rec.core.artefacts import Lineage, read_json, write_json
-from p5rec.core.rng import tie_order
-from p5rec.core.types import Interactions, Split
-from p5rec.data.train_events import training_counts
-from p5rec.data.vector_store import VectorStore
 from p5rec.models.sasrec import SasrecShape
 from p5rec.models.unisrec import AdaptorShape
 from p5rec.models.unisrec import Unisrec as Network
@@ -30,6 +26,7 @@ from .method import UnisrecSettings
 
 ABOUT = "unisrec.json"
 NETWORK = "network."
+OWN = "sequence.items.weight"  # the embeddings of the items
 
 
 @dataclass(frozen=True)
@@ -48,41 +45,15 @@ class About:
 
 
 @dataclass(frozen=True, eq=False)
-class Items:
-    """The catalogue of a fit.
-
-    Attributes:
-        texts: ``(N, d)`` float32 text vectors; NaN without a text.
-        counts: ``(N,)`` float32 training events of each item.
-        tie: ``(N,)`` tie order.
-        item_keys: ``(N,)`` uint64, keys of the items' external ids.
-    """
-
-    texts: np.ndarray
-    counts: np.ndarray
-    tie: np.ndarray
-    item_keys: np.ndarray
-
-    @classmethod
-    def of(cls, log: Interactions, split: Split, store: VectorStore) -> Items:
-        """The catalogue of ``log`` with the text vectors of ``store``.
-
-        Raises:
-            UserError: no item has a vector.
-        """
-        counts = training_counts(log, split).astype(np.float32)
-        tie = tie_order(log.item_keys, split.seed)
-        return cls(store.rows(log.item_keys), counts, tie, log.item_keys)
-
-
-@dataclass(frozen=True, eq=False)
 class UnisrecPredictor(SequenceScorer):
     """See :class:`~p5rec.methods.baselines.sequence_scorer.SequenceScorer`; item vectors are cached
     on first use.
 
     Attributes:
         network: the trained network.
-        items: the catalogue.
+        texts: ``(N, d)`` float32 text vectors; NaN without a text.
+        counts: ``(N,)`` float32 training events of each item.
+        tie: ``(N,)`` tie order.
         method: the settings of the fit.
         about: what tuning must agree with.
         epochs: the length of the training.
@@ -90,24 +61,16 @@ class UnisrecPredictor(SequenceScorer):
     """
 
     network: Network
-    items: Items
+    texts: np.ndarray
+    counts: np.ndarray
+    tie: np.ndarray
     method: UnisrecSettings
     about: About
     epochs: int = 0
     lineage: Lineage | None = None
 
     @property
-    def tie(self) -> np.ndarray:  # type: ignore[override]
-        """``(N,)`` tie order."""
-        return self.items.tie
-
-    @property
-    def counts(self) -> np.ndarray:  # type: ignore[override]
-        """``(N,)`` float32 training events of each item."""
-        return self.items.counts
-
-    @property
-    def behaviours(self) -> tuple[str, ...]:  # type: ignore[override]
+    def behaviours(self) -> tuple[str, ...]:
         """Names of the behaviours that it distinguishes."""
         return self.about.behaviours
 
@@ -115,11 +78,11 @@ class UnisrecPredictor(SequenceScorer):
     @torch.no_grad()
     def table(self) -> Tensor:
         """``(N, D)`` item vectors, as the encoder reads them."""
-        texts = torch.from_numpy(self.items.texts)
+        texts = torch.from_numpy(self.texts)
         return self.network.item_vectors(texts, torch.arange(len(texts)))
 
     @cached_property
-    def vectors(self) -> np.ndarray:  # type: ignore[override]
+    def vectors(self) -> np.ndarray:
         """``(N, D)`` float32 unit vectors of the items."""
         vectors: np.ndarray = F.normalize(self.table, dim=-1).numpy()
         return vectors
@@ -127,7 +90,7 @@ class UnisrecPredictor(SequenceScorer):
     def item_vectors(self) -> np.ndarray:
         """See :class:`p5rec.methods.predictors.EmbedsItems`; items without a training event have a
         vector if they have a text."""
-        known = (self.counts > 0) | ~np.isnan(self.items.texts).any(axis=1)
+        known = (self.counts > 0) | ~np.isnan(self.texts).any(axis=1)
         return np.where(known[:, None], self.vectors, np.float32(np.nan))
 
     def states(self, items: Tensor, done: Tensor) -> Tensor:
@@ -137,18 +100,20 @@ class UnisrecPredictor(SequenceScorer):
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.predictors.FittedPredictor`."""
         weights = {NETWORK + k: v.numpy() for k, v in self.network.state_dict().items()}
-        save_arrays(folder, {**vars(self.items), EPOCHS: np.array([self.epochs]), **weights})
+        own = {"texts": self.texts, "counts": self.counts, "tie": self.tie}
+        save_arrays(folder, {**own, EPOCHS: np.array([self.epochs]), **weights})
         write_json(folder / ABOUT, vars(self.about))
 
 
 def load(method: UnisrecSettings, folder: Path) -> UnisrecPredictor:
     """The predictor that :meth:`UnisrecPredictor.save` wrote."""
     arrays, about = load_arrays(folder), read_about(folder)
-    items = Items(*(arrays[name] for name in Items.__dataclass_fields__))
-    network = new_network(method, items.texts.shape[1], about, own_embeddings(arrays))
+    texts, counts, tie = (arrays[name] for name in ("texts", "counts", "tie"))
+    network = new_network(method, texts.shape[1], about, len(arrays[NETWORK + OWN]))
     network.load_state_dict(weights_of(arrays))
     network.requires_grad_(False).eval()
-    return UnisrecPredictor(network, items, method, about, int(arrays[EPOCHS][0]))
+    epochs = int(arrays[EPOCHS][0])
+    return UnisrecPredictor(network, texts, counts, tie, method, about, epochs)
 
 
 def read_about(folder: Path) -> About:
@@ -164,11 +129,6 @@ def weights_of(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
         for name, array in arrays.items()
         if name.startswith(NETWORK)
     }
-
-
-def own_embeddings(arrays: dict[str, np.ndarray]) -> int:
-    """The number of items with embeddings of their own."""
-    return len(arrays[f"{NETWORK}sequence.items.weight"])
 
 
 def new_network(method: UnisrecSettings, text_width: int, about: About, embedded: int) -> Network:

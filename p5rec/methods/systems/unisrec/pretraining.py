@@ -25,8 +25,7 @@ from ...baselines import fitting
 from ...baselines.sequences import TrainingWindows, WindowBatch
 from ...needs import Inputs
 from .method import UnisrecPretraining
-from .predictor import Items, UnisrecPredictor, new_network
-from .training import Encoded, about_vectors, encode, train
+from .training import Encoded, encode, train, untrained
 
 
 def fit(
@@ -42,15 +41,13 @@ def fit(
         inputs: the vectors of the texts, and those without some words, if any.
     """
     log, split = corpus.interactions, replace(corpus.split, seed=seed)
-    store = VectorStore.read(inputs["vectors"])
-    items = Items.of(log, split, store)
-    texts, dropped = torch.from_numpy(items.texts), None
+    store, dropped = VectorStore.read(inputs["vectors"]), None
     if "dropped" in inputs:
         dropped = torch.from_numpy(VectorStore.read(inputs["dropped"]).rows(log.item_keys))
     windows = TrainingWindows(log, split, method.window, method.batch, seed)
-    about = about_vectors(store, windows)
     with fitting.seeded(seed, method.kind):
-        network = new_network(method, store.width, about, 0)
+        start = untrained(method, (log, split), store, windows, 0)
+        network, texts = start.network, torch.from_numpy(start.texts)
 
         def loss(batch: WindowBatch) -> Tensor:
             encoded = encode(network, texts, batch)
@@ -61,10 +58,10 @@ def fit(
             second = _sequence_loss(network, method, batch, encoded, dropped)
             return first + method.sequence_weight * second
 
-        lineage = Lineage(log.event_keys[split.mask("train")])
-        start = UnisrecPredictor(network, items, method, about, lineage=lineage)
-        train(start, loss, windows, log, split).save(folder)
-    return lineage
+        trained = train(start, loss, windows, log, split)
+    trained.save(folder)
+    assert trained.lineage is not None
+    return trained.lineage
 
 
 def _sequence_loss(

@@ -10,16 +10,21 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from p5rec.core.artefacts import Lineage
+from p5rec.core.rng import tie_order
 from p5rec.core.types import Interactions, Split
+from p5rec.data.train_events import training_counts
 from p5rec.data.vector_store import VectorStore
 from p5rec.models.unisrec import Unisrec as Network
 
 from ...baselines import fitting
 from ...baselines.sequences import TrainingWindows, WindowBatch
-from .predictor import About, UnisrecPredictor
+from .method import UnisrecSettings
+from .predictor import About, UnisrecPredictor, new_network
 
 
 class Encoded(NamedTuple):
@@ -61,9 +66,36 @@ def encode(
     return Encoded(items, vectors, at, states[batch.row, batch.after], targets)
 
 
-def about_vectors(store: VectorStore, windows: TrainingWindows) -> About:
-    """What a model that reads ``store`` and ``windows`` must agree with."""
-    return About(store.about.encoder, store.about.layer, windows.behaviours)
+def untrained(
+    method: UnisrecSettings,
+    data: tuple[Interactions, Split],
+    store: VectorStore,
+    windows: TrainingWindows,
+    embedded: int,
+) -> UnisrecPredictor:
+    """A predictor with random weights, to be trained.
+
+    Args:
+        method: the settings.
+        data: the log and its split.
+        store: the vectors of the items' texts.
+        windows: the training histories.
+        embedded: the number of items with embeddings of their own.
+
+    Raises:
+        UserError: no item has a vector.
+    """
+    log, split = data
+    about = About(store.about.encoder, store.about.layer, windows.behaviours)
+    return UnisrecPredictor(
+        new_network(method, store.width, about, embedded),
+        store.rows(log.item_keys),
+        training_counts(log, split).astype(np.float32),
+        tie_order(log.item_keys, split.seed),
+        method,
+        about,
+        lineage=Lineage(log.event_keys[split.mask("train")]),
+    )
 
 
 def train(

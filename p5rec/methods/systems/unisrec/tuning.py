@@ -26,10 +26,8 @@ from ...baselines import fitting
 from ...baselines.sequences import TrainingWindows, WindowBatch
 from ...needs import Inputs
 from .method import Unisrec
-from .predictor import About, Items, UnisrecPredictor, new_network, read_about, weights_of
-from .training import about_vectors, encode, train
-
-OWN = "sequence.items.weight"  # the embeddings of the items
+from .predictor import OWN, About, read_about, weights_of
+from .training import encode, train, untrained
 
 
 def fit(method: Unisrec, corpus: Corpus, folder: Path, seed: int, inputs: Inputs) -> Lineage:
@@ -43,18 +41,16 @@ def fit(method: Unisrec, corpus: Corpus, folder: Path, seed: int, inputs: Inputs
         inputs: the vectors of the texts, and the pre-trained model, if any.
     """
     log, split = corpus.interactions, replace(corpus.split, seed=seed)
-    used = split if method.users == 1 else subsample_users(corpus, method.users, seed).split
-    used = replace(used, seed=seed)
-    store = VectorStore.read(inputs["vectors"])
-    items = Items.of(log, used, store)
-    texts, n_items = torch.from_numpy(items.texts), log.n_items
+    used = replace(subsample_users(corpus, method.users, seed).split, seed=seed)
+    store, n_items = VectorStore.read(inputs["vectors"]), log.n_items
     windows = TrainingWindows(log, used, method.window, method.batch, seed)
-    about, dtype = about_vectors(store, windows), fast_dtype(torch.device("cpu"))
+    dtype = fast_dtype(torch.device("cpu"))
     with fitting.seeded(seed, method.kind):
         embedded = n_items if method.setting == "transductive" else 0
-        network = new_network(method, store.width, about, embedded)
+        start = untrained(method, (log, used), store, windows, embedded)
+        network, texts = start.network, torch.from_numpy(start.texts)
         if "pretrained" in inputs:
-            initialise(inputs["pretrained"], network, about)
+            initialise(inputs["pretrained"], network, start.about)
             freeze(network)
 
         def loss(batch: WindowBatch) -> Tensor:
@@ -62,18 +58,15 @@ def fit(method: Unisrec, corpus: Corpus, folder: Path, seed: int, inputs: Inputs
             every = torch.arange(n_items) if sampled is None else sampled
             encoded = encode(network, texts, batch, every)
             vectors = F.normalize(encoded.vectors, dim=-1)
-            table = vectors.new_zeros(n_items, vectors.shape[1]).index_copy(
-                0, encoded.items, vectors
-            )
-            targets = encoded.items[encoded.targets]
-            return catalogue_loss(
-                encoded.states / method.temperature, table, targets, sampled, dtype
-            )
+            table = vectors.new_zeros(n_items, vectors.shape[1])
+            table = table.index_copy(0, encoded.items, vectors)
+            states, targets = encoded.states / method.temperature, encoded.items[encoded.targets]
+            return catalogue_loss(states, table, targets, sampled, dtype)
 
-        lineage = Lineage(log.event_keys[used.mask("train")])
-        start = UnisrecPredictor(network, items, method, about, lineage=lineage)
-        train(start, loss, windows, log, split).save(folder)
-    return lineage
+        trained = train(start, loss, windows, log, split)
+    trained.save(folder)
+    assert trained.lineage is not None
+    return trained.lineage
 
 
 def freeze(network: Network) -> None:
