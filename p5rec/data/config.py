@@ -224,7 +224,7 @@ class SyntheticConfig(Config):
 class PartConfig(Config):
     """One log of several that form a corpus; its keys mean what they mean under ``data``."""
 
-    source: str
+    source: Annotated[str, one_of(SOURCES.kind, SOURCES)]
     """Reader of the files."""
     path: str | None = None
     """Log file or its folder."""

@@ -14,7 +14,7 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import check_files, load_corpus, prepare_data
 from p5rec.data.rawlog import RawLog
-from p5rec.data.sources.registry import SOURCES
+from p5rec.data.registry import SOURCES
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import polars as pl
 from p5rec.core.errors import UserError, input_error
 from p5rec.data.config import DataConfig
 from p5rec.data.rawlog import RawLog, Source
-
-from .registry import SOURCES
+from p5rec.data.registry import SOURCES
 
 DOMAIN = "domain"  # the item attribute that names the part
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from p5rec.models.unisrec import Unisrec as Network
 from ...arrays import load_arrays, save_arrays
 from ...baselines.iterative import EPOCHS
 from ...baselines.sequence_scorer import SequenceScorer
-from .method import UnisrecSettings
+from .settings import UnisrecSettings
 
 ABOUT = "unisrec.json"
 NETWORK = "network."

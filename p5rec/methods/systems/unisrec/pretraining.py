@@ -24,12 +24,12 @@ from p5rec.models.unisrec import Unisrec as Network
 from ...baselines import fitting
 from ...baselines.sequences import TrainingWindows, WindowBatch
 from ...needs import Inputs
-from .method import UnisrecPretraining
+from .settings import PretrainingSettings
 from .training import Encoded, encode, train, untrained
 
 
 def fit(
-    method: UnisrecPretraining, corpus: Corpus, folder: Path, seed: int, inputs: Inputs
+    method: PretrainingSettings, corpus: Corpus, folder: Path, seed: int, inputs: Inputs
 ) -> Lineage:
     """Pre-trains on the training events of all domains, and saves the model.
 
@@ -66,7 +66,7 @@ def fit(
 
 def _sequence_loss(
     network: Network,
-    method: UnisrecPretraining,
+    method: PretrainingSettings,
     batch: WindowBatch,
     encoded: Encoded,
     dropped: Tensor | None,

@@ -23,8 +23,8 @@ from p5rec.models.unisrec import Unisrec as Network
 
 from ...baselines import fitting
 from ...baselines.sequences import TrainingWindows, WindowBatch
-from .method import UnisrecSettings
 from .predictor import About, UnisrecPredictor, new_network
+from .settings import UnisrecSettings
 
 
 class Encoded(NamedTuple):

@@ -25,12 +25,12 @@ from ...arrays import load_arrays
 from ...baselines import fitting
 from ...baselines.sequences import TrainingWindows, WindowBatch
 from ...needs import Inputs
-from .method import Unisrec
 from .predictor import OWN, About, read_about, weights_of
+from .settings import TuningSettings
 from .training import encode, train, untrained
 
 
-def fit(method: Unisrec, corpus: Corpus, folder: Path, seed: int, inputs: Inputs) -> Lineage:
+def fit(method: TuningSettings, corpus: Corpus, folder: Path, seed: int, inputs: Inputs) -> Lineage:
     """Trains on the training events of a share of the users, and saves the model.
 
     Args:
