@@ -23,6 +23,7 @@ SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind
     "fusion": {
         "components": {n: {"kind": n, "tune": {}} for n in ("item-to-item", "personal-frequency")}
     },
+    **{kind: {"width": 4, "epochs": 1} for kind in ("unisrec", "unisrec-pretraining")},
     "lead-sentence": {"task": "summary"},
     **{kind: {"task": "explanation"} for kind in WRITERS},
     **{kind: {"epochs": 1} for kind in CLICK_MODELS},

@@ -28,6 +28,8 @@ METHODS = Registry(
         "item-to-item": "p5rec.methods.baselines.item_to_item:ItemToItem",
         "bpr": "p5rec.methods.baselines.bpr:Bpr",
         "sasrec": "p5rec.methods.baselines.sasrec:Sasrec",
+        "unisrec": "p5rec.methods.systems.unisrec.method:Unisrec",
+        "unisrec-pretraining": "p5rec.methods.systems.unisrec.method:UnisrecPretraining",
         "global-mean": "p5rec.methods.baselines.rating:GlobalMean",
         "user-mean": "p5rec.methods.baselines.rating:UserMean",
         "item-mean": "p5rec.methods.baselines.rating:ItemMean",
