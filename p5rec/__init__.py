@@ -41,6 +41,8 @@ if TYPE_CHECKING:
         Popularity,
         Sasrec,
         TifuKnn,
+        Ubert,
+        UbertPretraining,
         UserMean,
     )
     from .api.evaluation import Evaluation, compare, evaluate
@@ -87,6 +89,8 @@ __all__ = [
     "PopularityRecency",
     "Sasrec",
     "TifuKnn",
+    "Ubert",
+    "UbertPretraining",
     "UserError",
     "UserMean",
     "audit",
