@@ -18,12 +18,12 @@ from p5rec.core.features import Behaviours
 from p5rec.core.types import Corpus, Histories, Interactions
 from p5rec.methods.arrays import load_arrays
 from p5rec.methods.folder import contents
-from p5rec.methods.systems.ubert.examples import Examples
 from p5rec.methods.systems.ubert.kinds import Ubert, UbertPretraining
 from p5rec.methods.systems.ubert.lexicon import opinion_words
 from p5rec.methods.systems.ubert.predictor import pairs_of
 from p5rec.methods.systems.ubert.pretraining import permuted
 from p5rec.methods.systems.ubert.reviews import FIRST, Reviews, numbers, texts_of, vocabulary
+from p5rec.methods.systems.ubert.training import Examples
 from p5rec.models.ubert import CoMatching, ReviewEncoder, UbertShape, attention
 from p5rec.prompting.sample import sample_view
 

@@ -19,10 +19,10 @@ from p5rec.models.ubert import FineTuningNetwork
 
 from ...arrays import load_arrays
 from ...baselines import fitting
-from .examples import Examples, scale_of, validation_metric
 from .kinds import Ubert
 from .predictor import NETWORK, UbertPredictor, Words, pairs_of, shape_of
 from .reviews import Reviews
+from .training import Examples, optimizer_of, scale_of, validation_metric
 
 INHERITED = ("reviews.", "users.")  # modules of the pre-trained network
 BY_USER = ("users.embeddings.weight", "users.biases.weight")
@@ -61,7 +61,7 @@ def fit(method: Ubert, corpus: Corpus, folder: Path, seed: int, start: Path | No
         predictor = UbertPredictor(
             copy, reviews, scale, log.user_keys, examples.names, lineage=examples.lineage
         )
-        optimizer = torch.optim.Adam(network.parameters(), lr=method.learning_rate, fused=True)
+        optimizer = optimizer_of(network, method, len(rows))
         epochs = fitting.train(
             copy,
             lambda n: fitting.updates(

@@ -40,12 +40,16 @@ class UbertMethod(IterativeMethod):
     """Most recent training reviews of a user, and of an item, that are read."""
     max_words: int = Field(default=32, ge=1)
     """Most words of a review, those of its headline included."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=3e-4, gt=0)
+    embedding_learning_rate: float = Field(default=1e-2, gt=0)
+    """Learning rate of the embeddings and biases of users and items."""
     batch: int = Field(default=64, ge=1)
     """Most reviews or pairs per step. Small logs take smaller steps: at least 10 per epoch."""
     ema_epochs: float = Field(default=1, ge=0)
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Dropout probability."""
+    l2: float = Field(default=10.0, ge=0)
+    """Ridge penalty of the embeddings and biases of users and items, in ratings."""
 
     capabilities = ("predict_rating",)
     embeds_items = False
@@ -84,6 +88,7 @@ class UbertPretraining(UbertMethod):
     """Permutation control: permute the users of the reviews, so that each user gets another
     user's.
     """
+    learning_rate: float = Field(default=1e-3, gt=0)
     batch: int = Field(default=128, ge=1)
     epochs: int = Field(default=20, ge=1)
     patience: int = Field(default=0, ge=0)
@@ -112,7 +117,7 @@ class Ubert(UbertMethod):
     embeddings. null: fresh weights.
     """
     epochs: int = Field(default=30, ge=1)
-    patience: int = Field(default=5, ge=0)
+    patience: int = Field(default=4, ge=0)
     """Epochs without progress in validation RMSE before training stops. 0: train all ``epochs``,
     without validation checks.
     """

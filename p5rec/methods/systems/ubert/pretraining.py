@@ -17,11 +17,11 @@ from p5rec.core.types import Corpus
 from p5rec.models.ubert import MASK, PretrainingNetwork
 
 from ...baselines import fitting
-from .examples import Examples, scale_of, validation_metric
 from .kinds import UbertPretraining
 from .lexicon import opinion_words
 from .predictor import UbertPredictor, shape_of
 from .reviews import FIRST
+from .training import Examples, optimizer_of, scale_of, validation_metric
 
 
 def fit(method: UbertPretraining, corpus: Corpus, folder: Path, seed: int) -> Lineage:
@@ -57,7 +57,7 @@ def fit(method: UbertPretraining, corpus: Corpus, folder: Path, seed: int) -> Li
         copy, mean = fitting.with_average(network, method.ema_epochs * len(rows) / batch)
         own = examples.reviews(method.reviews), scale, log.user_keys, examples.names
         predictor = UbertPredictor(copy, *own, lineage=examples.lineage)
-        optimizer = torch.optim.Adam(network.parameters(), lr=method.learning_rate, fused=True)
+        optimizer = optimizer_of(network, method, len(rows))
         epochs = fitting.train(
             copy,
             lambda n: fitting.updates(losses(network, method, data, batch), optimizer, mean),

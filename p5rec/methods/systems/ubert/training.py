@@ -1,4 +1,4 @@
-"""What both trainings of U-BERT read: training events as words, domains and ratings.
+"""What both trainings of U-BERT share: their examples, optimizer and validation.
 
 E training events, T words.
 """
@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import nn
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.errors import input_error
@@ -104,6 +106,22 @@ class Examples:
 def scale_of(ratings: np.ndarray) -> np.ndarray:
     """``(2,)`` mean and standard deviation of ``ratings (n,)``; equal ratings deviate by 1."""
     return np.array([ratings.mean(), ratings.std() or 1.0])
+
+
+def optimizer_of(network: nn.Module, method: UbertMethod, examples: int) -> torch.optim.Optimizer:
+    """Adam; the embeddings and biases of users and items have the ridge penalty ``l2``.
+
+    Args:
+        network: either network.
+        method: the settings.
+        examples: number of training examples; a loss is the mean over a batch of them.
+    """
+    entities = ("users.embeddings.", "users.biases.", "items.embeddings.", "items.biases.")
+    own = [each for name, each in network.named_parameters() if name.startswith(entities)]
+    others = [each for name, each in network.named_parameters() if not name.startswith(entities)]
+    penalty, rate = 2 * method.l2 / examples, method.embedding_learning_rate
+    groups = [{"params": own, "weight_decay": penalty, "lr": rate}, {"params": others}]
+    return torch.optim.Adam(groups, lr=method.learning_rate, fused=True)
 
 
 def validation_metric(predictor: UbertPredictor, corpus: Corpus) -> Callable[[], float] | None:
