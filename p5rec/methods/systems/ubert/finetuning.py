@@ -19,9 +19,9 @@ from p5rec.models.ubert import FineTuningNetwork
 
 from ...arrays import load_arrays
 from ...baselines import fitting
-from .kinds import Ubert
 from .predictor import NETWORK, UbertPredictor, Words, pairs_of, shape_of
 from .reviews import Reviews
+from .settings import FineTuningSettings
 from .training import Examples, optimizer_of, scale_of, validation_metric
 
 INHERITED = ("reviews.", "users.")  # modules of the pre-trained network
@@ -29,7 +29,9 @@ BY_USER = ("users.embeddings.weight", "users.biases.weight")
 BY_DOMAIN = "users.domains.weight"
 
 
-def fit(method: Ubert, corpus: Corpus, folder: Path, seed: int, start: Path | None) -> Lineage:
+def fit(
+    method: FineTuningSettings, corpus: Corpus, folder: Path, seed: int, start: Path | None
+) -> Lineage:
     """Trains on the ratings of the target domain and saves the model into ``folder``.
 
     Args:

@@ -14,8 +14,8 @@ from p5rec.models.ubert import FineTuningNetwork, Pairs, PretrainingNetwork, Ube
 
 from ...arrays import load_arrays, save_arrays
 from ...baselines.iterative import EPOCHS
-from .kinds import WORDS, UbertMethod, UbertPretraining
 from .reviews import Reviews
+from .settings import WORDS, PretrainingSettings, UbertSettings
 
 BATCH = 32  # pairs per forward pass
 NETWORK, REVIEWS = "network.", "reviews."
@@ -98,7 +98,7 @@ class UbertPredictor:
         write_json(folder / WORDS, vars(self.names))
 
 
-def load(method: UbertMethod, folder: Path) -> UbertPredictor:
+def load(method: UbertSettings, folder: Path) -> UbertPredictor:
     """The predictor that :meth:`UbertPredictor.save` wrote."""
     arrays, names = load_arrays(folder), Words.read(folder)
     reviews = Reviews(**_below(REVIEWS, arrays))
@@ -106,7 +106,7 @@ def load(method: UbertMethod, folder: Path) -> UbertPredictor:
     shape = shape_of(method, names, len(reviews.of_users) - 1, len(reviews.of_items))
     network: PretrainingNetwork | FineTuningNetwork = (
         PretrainingNetwork(shape, torch.zeros_like(weights["opinions"]))
-        if isinstance(method, UbertPretraining)
+        if isinstance(method, PretrainingSettings)
         else FineTuningNetwork(shape)
     )
     network.load_state_dict(weights)
@@ -119,7 +119,7 @@ def _below(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {n.removeprefix(prefix): each for n, each in arrays.items() if n.startswith(prefix)}
 
 
-def shape_of(method: UbertMethod, names: Words, users: int, items: int) -> UbertShape:
+def shape_of(method: UbertSettings, names: Words, users: int, items: int) -> UbertShape:
     """The sizes of the networks of ``method``."""
     return UbertShape(
         users=users,

@@ -17,14 +17,14 @@ from p5rec.core.types import Corpus
 from p5rec.models.ubert import MASK, PretrainingNetwork
 
 from ...baselines import fitting
-from .kinds import UbertPretraining
 from .lexicon import opinion_words
 from .predictor import UbertPredictor, shape_of
 from .reviews import FIRST
+from .settings import PretrainingSettings
 from .training import Examples, optimizer_of, scale_of, validation_metric
 
 
-def fit(method: UbertPretraining, corpus: Corpus, folder: Path, seed: int) -> Lineage:
+def fit(method: PretrainingSettings, corpus: Corpus, folder: Path, seed: int) -> Lineage:
     """Trains on the source domain and saves the model into ``folder``.
 
     Args:
@@ -84,7 +84,7 @@ def permuted(users: np.ndarray, user_keys: np.ndarray, seed: int) -> np.ndarray:
 
 
 def losses(
-    network: PretrainingNetwork, method: UbertPretraining, data: list[Tensor], batch: int
+    network: PretrainingNetwork, method: PretrainingSettings, data: list[Tensor], batch: int
 ) -> Iterator[Tensor]:
     """The loss of each batch of one epoch.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +19,9 @@ from p5rec.core.features import behaviour_codes
 from p5rec.core.types import Corpus
 
 from ...tune import of_ratings
-from .kinds import UbertMethod
 from .predictor import UbertPredictor, Words
 from .reviews import FIRST, Reviews, numbers, texts_of, vocabulary
+from .settings import UbertSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class Examples:
     names: Words
 
     @classmethod
-    def of(cls, method: UbertMethod, corpus: Corpus, known: Words | None = None) -> Examples:
+    def of(cls, method: UbertSettings, corpus: Corpus, known: Words | None = None) -> Examples:
         """The training events, with the vocabulary ``known`` or one of their own."""
         log = corpus.interactions
         events = np.flatnonzero(corpus.split.mask("train"))
@@ -108,7 +109,7 @@ def scale_of(ratings: np.ndarray) -> np.ndarray:
     return np.array([ratings.mean(), ratings.std() or 1.0])
 
 
-def optimizer_of(network: nn.Module, method: UbertMethod, examples: int) -> torch.optim.Optimizer:
+def optimizer_of(network: nn.Module, method: UbertSettings, examples: int) -> torch.optim.Optimizer:
     """Adam; the embeddings and biases of users and items have the ridge penalty ``l2``.
 
     Args:
@@ -120,7 +121,10 @@ def optimizer_of(network: nn.Module, method: UbertMethod, examples: int) -> torc
     own = [each for name, each in network.named_parameters() if name.startswith(entities)]
     others = [each for name, each in network.named_parameters() if not name.startswith(entities)]
     penalty, rate = 2 * method.l2 / examples, method.embedding_learning_rate
-    groups = [{"params": own, "weight_decay": penalty, "lr": rate}, {"params": others}]
+    groups: list[dict[str, Any]] = [
+        {"params": own, "weight_decay": penalty, "lr": rate},
+        {"params": others},
+    ]
     return torch.optim.Adam(groups, lr=method.learning_rate, fused=True)
 
 
