@@ -168,7 +168,8 @@ def test_pretraining_is_on_the_source_and_reviews_are_of_the_target(corpus: Corp
 
 def test_fine_tuning_starts_from_the_pre_trained_users(corpus: Corpus, tmp_path: Path) -> None:
     start = fitted(UbertPretraining(**{**UBERT, "epochs": 3}), corpus, tmp_path / "start")
-    method = Ubert(**UBERT, learning_rate=1e-9, patience=0)
+    still = {"learning_rate": 1e-9, "embedding_learning_rate": 1e-9, "patience": 0}
+    method = Ubert(**UBERT, **still)
     log = corpus.interactions
     renamed = np.append(log.user_keys[:3], np.uint64(5))  # a user that pre-training did not know
     other = replace(corpus, interactions=replace(log, user_keys=renamed))
