@@ -48,6 +48,8 @@ if TYPE_CHECKING:
         Popularity,
         Sasrec,
         TifuKnn,
+        Ubert,
+        UbertPretraining,
         UserMean,
     )
     from .api.evaluation import Evaluation, compare, evaluate
@@ -101,6 +103,8 @@ __all__ = [
     "PopularityRecency",
     "Sasrec",
     "TifuKnn",
+    "Ubert",
+    "UbertPretraining",
     "UserError",
     "UserMean",
     "audit",

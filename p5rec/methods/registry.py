@@ -35,6 +35,8 @@ METHODS = Registry(
         "item-mean": "p5rec.methods.baselines.rating:ItemMean",
         "bias": "p5rec.methods.baselines.rating:Bias",
         "mf": "p5rec.methods.baselines.factors:MatrixFactorization",
+        "u-bert-pretraining": "p5rec.methods.systems.ubert.kinds:UbertPretraining",
+        "u-bert": "p5rec.methods.systems.ubert.kinds:Ubert",
         "item-click-rate": "p5rec.methods.baselines.click_rate:ItemClickRate",
         "logistic": "p5rec.methods.click.kinds:LogisticRegression",
         "fm": "p5rec.methods.click.kinds:Fm",
