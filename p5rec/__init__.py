@@ -50,6 +50,8 @@ if TYPE_CHECKING:
         TifuKnn,
         Ubert,
         UbertPretraining,
+        Unisrec,
+        UnisrecPretraining,
         UserMean,
     )
     from .api.evaluation import Evaluation, compare, evaluate
@@ -105,6 +107,8 @@ __all__ = [
     "TifuKnn",
     "Ubert",
     "UbertPretraining",
+    "Unisrec",
+    "UnisrecPretraining",
     "UserError",
     "UserMean",
     "audit",
