@@ -48,6 +48,10 @@ if TYPE_CHECKING:
         Popularity,
         Sasrec,
         TifuKnn,
+        Ubert,
+        UbertPretraining,
+        Unisrec,
+        UnisrecPretraining,
         UserMean,
     )
     from .api.evaluation import Evaluation, compare, evaluate
@@ -101,6 +105,10 @@ __all__ = [
     "PopularityRecency",
     "Sasrec",
     "TifuKnn",
+    "Ubert",
+    "UbertPretraining",
+    "Unisrec",
+    "UnisrecPretraining",
     "UserError",
     "UserMean",
     "audit",

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from p5rec.core.artefacts import Artefact, Lineage, Store
+from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus, ItemCodes
+from p5rec.data.vector_store import AboutVectors, Entities, VectorStore
 from p5rec.ids.files import save_codes
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
@@ -16,10 +21,12 @@ from p5rec.pipeline.prepared import Prepared
 
 @dataclass(frozen=True)
 class Fits:
-    """A corpus, its semantic ids, and a store for fitted methods."""
+    """A corpus, its semantic ids, vectors named ``users`` and ``items``, and a store for fitted
+    methods."""
 
     prepared: Prepared
     ids: Artefact
+    vectors: dict[str, list[Artefact]]
 
     @classmethod
     def of(cls, corpus: Corpus, codes: ItemCodes, root: Path) -> Fits:
@@ -30,7 +37,13 @@ class Fits:
             return Lineage.none()
 
         data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
-        return cls(Prepared(corpus, data, store), store.stage("ids", save, config={}, code=()))
+        ids = store.stage("ids", save, config={}, code=())
+        log = corpus.interactions
+        vectors = {
+            of: [store.stage("vectors", partial(_vectors, of, keys), config={"of": of}, code=())]
+            for of, keys in (("users", log.user_keys), ("items", log.item_keys))
+        }
+        return cls(Prepared(corpus, data, store), ids, vectors)
 
     def fit(self, method: Method, **earlier: Fitted) -> Fitted:
         """Fits ``method``, which may be initialised from the ``earlier`` methods."""
@@ -39,5 +52,13 @@ class Fits:
     def fit_seeds(self, method: Method, repeats: int, **earlier: Fitted) -> list[Fitted]:
         """Fits ``method`` once for each of ``repeats`` seeds."""
         ids = {method.semantic_ids or "": [self.ids]}
-        context = RunContext(ids, {name: [run] for name, run in earlier.items()})
+        context = RunContext(ids, {name: [run] for name, run in earlier.items()}, self.vectors)
         return fit_method(method, self.prepared, context, repeats)
+
+
+def _vectors(of: Entities, keys: np.ndarray, folder: Path) -> Lineage:
+    """Stores random vectors of the entities ``keys``."""
+    vectors = derive_rng(0, of).normal(size=(len(keys), 5)).astype(np.float32)
+    about = AboutVectors(of=of, source="file")
+    VectorStore.of(keys, vectors, about, Lineage.none()).save(folder)
+    return Lineage.none()

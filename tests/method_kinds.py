@@ -17,12 +17,16 @@ from p5rec.prompting.sample import sample_view
 
 CLICK_MODELS = ("logistic", "fm", "deepfm", "dcnv2", "autoint", "din")
 WRITERS = ("most-frequent", "most-frequent-of-item", "nearest-review")
+UBERT = {"width": 4, "heads": 1, "epochs": 1, "reviews": 2, "max_words": 4}
 SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind that needs one
     "bpr": {"factors": 4, "epochs": 1},
     "sasrec": {"width": 4, "heads": 1, "epochs": 1},
     "fusion": {
         "components": {n: {"kind": n, "tune": {}} for n in ("item-to-item", "personal-frequency")}
     },
+    **{kind: {"width": 4, "epochs": 1} for kind in ("unisrec", "unisrec-pretraining")},
+    "u-bert-pretraining": UBERT,
+    "u-bert": UBERT,
     "lead-sentence": {"task": "summary"},
     **{kind: {"task": "explanation"} for kind in WRITERS},
     **{kind: {"epochs": 1} for kind in CLICK_MODELS},

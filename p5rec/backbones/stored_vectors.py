@@ -10,7 +10,7 @@ import numpy as np
 from p5rec.core.artefacts import Lineage
 from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus
-from p5rec.data.entity_texts import item_texts, training_reviews, user_texts
+from p5rec.data.entity_texts import item_texts, training_reviews, user_texts, without_words
 from p5rec.data.stored_texts import StoredTexts
 from p5rec.data.vector_store import AboutVectors, Entities, VectorStore
 from p5rec.ids.vectors import file_vectors
@@ -90,6 +90,8 @@ def _encoded(
         raise input_error(
             f"vectors from {source}", f"{of} with a text", "none", "take another source"
         )
+    if config.drop_words:
+        texts = without_words(texts, keys, config.drop_words, config.seed)
     about = AboutVectors(
         of=of,
         source=source,
@@ -113,7 +115,10 @@ def _of_metadata(
     config: StoredVectorsConfig, corpus: Corpus, hashes: Mapping[str, str]
 ) -> VectorStore:
     log, of = corpus.interactions, config.metadata or "items"
-    texts = user_texts(corpus.users) if of == "users" else item_texts(corpus.catalog)
+    if of == "users":
+        texts = user_texts(corpus.users, config.attributes)
+    else:
+        texts = item_texts(corpus.catalog, config.attributes)
     keys = log.user_keys if of == "users" else log.item_keys
     known = [row for row, text in enumerate(texts) if text]
     return _encoded(config, of, "metadata", keys[known], [texts[row] for row in known], hashes)

@@ -31,6 +31,8 @@ class StoredVectorsConfig(Config):
     """Name of the recipe's texts that are encoded."""
     metadata: Literal["items", "users"] | None = None
     """Encode titles and attributes of the items, or attributes of the users."""
+    attributes: tuple[str, ...] | None = None
+    """Attributes that ``metadata`` reads. null: all."""
     reviews: Literal["events", "items", "users"] | None = None
     """Encode the reviews of the training events: one vector per event, or the mean per item or
     user. A user's profile events alone count, where the split has some.
@@ -45,10 +47,16 @@ class StoredVectorsConfig(Config):
     """Hidden state of the encoder: 0 the embeddings, n the output of block n. null: the last."""
     max_tokens: Annotated[int, Field(ge=1)] = MAX_TOKENS
     """Most tokens of a text; longer texts are cut."""
+    drop_words: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the words that are left out of each text, drawn at random: a second view of the same
+    item or user.
+    """
     permuted: bool = False
     """Permutation control: exchange the vectors among the items, users or events that have one."""
     seed: int = 0
-    """Seed of the permutation; the n-th run adds n, counting from 0."""
+    """Seed of the permutation, to which the n-th run adds n, counting from 0; and of the dropped
+    words.
+    """
 
     @property
     def source(self) -> str:
@@ -57,11 +65,14 @@ class StoredVectorsConfig(Config):
 
     def encoding(self) -> dict[str, Any]:
         """The settings that the vectors depend on before a permutation."""
-        return {n: value for n, value in self.dump().items() if n not in ("permuted", "seed")}
+        unused = {"permuted"} if self.drop_words else {"permuted", "seed"}
+        return {n: value for n, value in self.dump().items() if n not in unused}
 
     @model_validator(mode="after")
     def _one_source(self) -> StoredVectorsConfig:
         given = [name for name in SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"expected exactly one of {', '.join(SOURCES)}, got {given or 'none'}")
+        if self.attributes is not None and self.metadata is None:
+            raise ValueError("attributes: metadata alone has some; leave them out")
         return self

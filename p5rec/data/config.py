@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from p5rec.core.config import Config, bind, read_tree
+from p5rec.core.config import Config, FileName, bind, read_tree
 from p5rec.core.errors import input_error
 from p5rec.core.kinds import one_of
 
@@ -221,6 +221,29 @@ class SyntheticConfig(Config):
     """Seed of the synthetic data, separate from the split's."""
 
 
+class PartConfig(Config):
+    """One log of several that form a corpus; its keys mean what they mean under ``data``."""
+
+    source: Annotated[str, one_of(SOURCES.kind, SOURCES)]
+    """Reader of the files."""
+    path: str | None = None
+    """Log file or its folder."""
+    items: ItemTableConfig | None = None
+    """Item table."""
+    columns: ColumnsConfig = ColumnsConfig()
+    """Column names of the log."""
+    encoding: Encoding | None = None
+    """Encoding of text files."""
+    separator: Separator | None = None
+    """Character between the columns of a CSV or TSV file."""
+    time_format: str | None = None
+    """The format of times."""
+    order: Literal["time", "rows"] = "time"
+    """Order of a user's events."""
+    incomplete: Literal["error", "drop"] = "error"
+    """Incomplete rows."""
+
+
 class DataConfig(Config):
     """How a user's files become a prepared corpus."""
 
@@ -314,6 +337,15 @@ class DataConfig(Config):
     """
     synthetic: SyntheticConfig = SyntheticConfig()
     """Parameters of the synthetic data, for the source ``synthetic``."""
+    parts: dict[FileName, PartConfig] = {}
+    """Name → log, for the source ``parts``: one corpus of several logs. Ids become ``NAME/id``, and
+    items get the attribute ``domain``.
+    """
+
+    @property
+    def by_part(self) -> dict[str, DataConfig]:
+        """The config of each part, by name."""
+        return {name: DataConfig(**part.dump()) for name, part in self.parts.items()}
 
     @property
     def of_baskets(self) -> bool:
@@ -324,6 +356,14 @@ class DataConfig(Config):
     @classmethod
     def _dates_are_written(cls, value: object) -> object:
         return value.isoformat() if isinstance(value, date) else value  # as YAML reads 2024-03-25
+
+    @model_validator(mode="after")
+    def _has_parts(self) -> Self:
+        if (self.source == "parts") != bool(self.parts):
+            raise ValueError("parts: expected logs for the source parts, and for no other source")
+        if nested := [name for name, part in self.parts.items() if part.source == "parts"]:
+            raise ValueError(f"parts.{nested[0]}.source: a part cannot have parts; list all here")
+        return self
 
     @model_validator(mode="after")
     def _cuts_by_time(self) -> Self:

@@ -65,6 +65,9 @@ def check_files(config: DataConfig) -> None:
     Raises:
         UserError: a line for each file that is missing.
     """
+    if config.parts:
+        all_of(*(partial(check_files, part) for part in config.by_part.values()))
+        return
     source: Source = SOURCES.get(config.source)
     fetched = config.path in WHEELS
     all_of(
@@ -86,11 +89,12 @@ def prepare_data(config: DataConfig, store: Store, *, evaluable: bool = True) ->
     for role, path in SOURCES.get(config.source).files(config).items():
         if (artefact := store.artefact_of(path)) is not None:
             inputs[role] = artefact
+    sources = [config.source, *sorted({part.source for part in config.parts.values()})]
     data = store.stage(
         "data",
         partial(prepare, config, evaluable=evaluable),
         config=config.dump(),
-        code=(prepare, SOURCES.target(config.source)),
+        code=(prepare, *map(SOURCES.target, sources)),
         inputs=inputs,
     )
     if evaluable:  # the cached stage may come from a command that does not evaluate

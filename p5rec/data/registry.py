@@ -9,6 +9,7 @@ SOURCES = Registry(
     {
         "amazon": "p5rec.data.sources.amazon:SOURCE",
         "movielens": "p5rec.data.sources.movielens:SOURCE",
+        "parts": "p5rec.data.sources.parts:SOURCE",
         "recbole": "p5rec.data.sources.recbole:SOURCE",
         "sequences": "p5rec.data.sources.sequences:SOURCE",
         "table": "p5rec.data.sources.table:SOURCE",

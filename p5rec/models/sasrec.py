@@ -22,7 +22,7 @@ class SasrecShape:
     """The size of the network.
 
     Attributes:
-        n_items: N.
+        n_items: N; 0: events come as vectors, and :meth:`Sasrec.encode` alone is called.
         width: D, of the item vectors and all layers; a multiple of ``heads``.
         layers: number of blocks.
         heads: H.
@@ -65,8 +65,11 @@ class Sasrec(nn.Module):
                 right with any item.
             done: ``(B, T)`` the behaviour of each event, if behaviours are distinguished.
         """
-        width = self.items.embedding_dim
-        embedded = self.items(items) * width**0.5 + self.positions.weight[: items.shape[1]]
+        return self.encode(self.items(items), done)
+
+    def encode(self, vectors: Tensor, done: Tensor | None = None) -> Tensor:
+        """Unit states ``(B, T, D)`` of events whose items have ``vectors (B, T, D)``."""
+        embedded = vectors * vectors.shape[-1] ** 0.5 + self.positions.weight[: vectors.shape[1]]
         if self.behaviours is not None:
             embedded = embedded + self.behaviours(done)
         states = self.dropout(embedded)

@@ -71,8 +71,18 @@ SYSTEMS = (
         "p5rec run recipes/configs/systems/semantic-id-features.yaml",
     ),
     System("genre", "Liu et al., WSDM 2024 (arXiv:2305.06566)", "feature engineering"),
-    System("u-bert", "Qiu et al., AAAI 2021", "feature encoder"),
-    System("unisrec", "Hou et al., KDD 2022 (arXiv:2206.05941)", "feature encoder"),
+    System(
+        "unisrec",
+        "Hou et al., KDD 2022 (arXiv:2206.05941)",
+        "feature encoder",
+        "p5rec run recipes/configs/systems/unisrec.yaml",
+    ),
+    System(
+        "u-bert",
+        "Qiu et al., AAAI 2021",
+        "feature encoder",
+        "p5rec run recipes/configs/systems/u-bert.yaml data.path=domains.jsonl",
+    ),
     System("palr", "Yang et al., 2023 (arXiv:2305.07622)", "scoring/ranking function"),
     System(
         "recknowledge",

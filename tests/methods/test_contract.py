@@ -16,7 +16,8 @@ from p5rec.core.types import Histories, Interactions, RankedLists, Split
 from p5rec.methods.contract import RULES, check_contract, contract_data
 from p5rec.methods.registry import METHODS
 
-ALONE = [kind for kind in BASELINES if not baseline_of(kind).query_needs(0)]
+METHODS_BY_KIND = {kind: baseline_of(kind) for kind in BASELINES}
+ALONE = [k for k, m in METHODS_BY_KIND.items() if not (m.needs(0) or m.query_needs(0))]
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,8 @@ from torch import Tensor
 
 from p5rec.core.artefacts import Lineage, read_json, write_json
 from p5rec.core.errors import input_error
-from p5rec.core.features import behaviour_codes
 from p5rec.core.rng import tie_order
-from p5rec.core.types import Histories, Interactions, Split
+from p5rec.core.types import Interactions, Split
 from p5rec.data.known import item_indices
 from p5rec.data.train_events import training_counts, with_new_events
 from p5rec.models.catalogue import catalogue_loss, fast_dtype, sample_items
@@ -32,8 +31,8 @@ from p5rec.models.sasrec import SasrecShape
 from ..arrays import load_arrays, save_arrays
 from . import fitting
 from .iterative import EPOCHS, SasrecSettings
-from .scorer import ItemScorer
-from .sequences import TrainingWindows, length_buckets
+from .sequence_scorer import SequenceScorer
+from .sequences import TrainingWindows
 
 ITEMS = "items.weight"  # the network's item embeddings
 BEHAVIOURS = "behaviours.json"
@@ -41,11 +40,8 @@ WARMUP = 100  # steps of linear warm-up
 
 
 @dataclass(frozen=True, eq=False)
-class SasrecPredictor(ItemScorer):
-    """Ranks by the cosine of item embeddings and the hidden state after the last event.
-
-    A request without a history gets the most popular items. The item embeddings are cached on first
-    use.
+class SasrecPredictor(SequenceScorer):
+    """See :class:`.sequence_scorer.SequenceScorer`; item embeddings are cached on first use.
 
     Attributes:
         network: the trained network.
@@ -76,18 +72,10 @@ class SasrecPredictor(ItemScorer):
         """See :class:`p5rec.methods.predictors.EmbedsItems`; known items have unit vectors."""
         return np.where(self.counts[:, None] > 0, self.vectors, np.float32(np.nan))
 
-    @torch.no_grad()
-    def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.scorer.ItemScorer`."""
-        read = histories.tail(self.method.window)
-        states = np.zeros((len(read), self.method.width), dtype=np.float32)
-        done = behaviour_codes(read.behaviours, self.behaviours, len(read.items))
-        for rows, columns, last in length_buckets(read, self.method.window, read.items, done):
-            hidden = self.network(*map(torch.from_numpy, columns))
-            states[rows] = hidden[np.arange(len(rows)), last[: len(rows)]].numpy()
-        scores = fitting.products(states, self.vectors)
-        scores[histories.lengths == 0] = self.counts
-        return scores
+    def states(self, items: Tensor, done: Tensor) -> Tensor:
+        """See :class:`.sequence_scorer.SequenceScorer`."""
+        states: Tensor = self.network(items, done)
+        return states
 
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.predictors.FittedPredictor`."""
