@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from bench_decode import PROMPT, SEEN, best_of, bundle_of
 from bench_train import MIXTURE, same_rows, speed, train_same
-from decoders import LEVELS, by_function, generated, ours
+from decoders import LEVELS, by_function, generated, generator, ours
 from trainers import MOVIELENS, Table
 
 from p5rec.cli.run import Options, execute, resolve
@@ -84,7 +84,7 @@ def decoding(settings: Settings) -> Iterator[Row]:
     bound = rate(lambda: plain.model.decoder(input_ids=tokens, use_cache=False), users)
     note = f"one forward pass over as many tokens as the search reads; {shape}; batches of {users}"
     yield {"what": "upper bound", "value": bound, "unit": "lists/s", "note": note}
-    rows, causal = TokenSequences.build(plain.layout.items), plain.model.causal
+    rows, causal = TokenSequences.build(plain.layout.items), generator(plain)
     function, few = by_function(rows, PROMPT), (2,) if settings.tiny else (16, 64)
     stock = max(rate(lambda n=n: generated(causal, ids[:n], beams, rows, function), n) for n in few)
     note = "prefix_allowed_tokens_fn; the best of batches of " + ", ".join(map(str, few))

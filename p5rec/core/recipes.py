@@ -12,6 +12,7 @@ from .paths import assets
 
 YAML = (".yaml", ".yml")
 BARE = "hybrid"  # the shipped config to start from with users, items and times alone
+FOLDERS = {"sft": ("systems",)}  # recipe → further folders of its configs
 RECORD = "config.yaml"  # the full config of a run, in its folder
 
 
@@ -29,9 +30,12 @@ def shipped() -> dict[str, dict[str, Path]]:
             "install p5rec with pip, or copy `recipes` and `prompts` beside the package",
         )  # fmt: skip
     return {
-        script.stem: {p.stem: p for p in (folder / "configs" / script.stem).glob("*.yaml")}
+        script.stem: {
+            p.stem: p for name in (script.stem, *FOLDERS.get(script.stem, ()))
+            for p in sorted((folder / "configs" / name).glob("*.yaml"))
+        }
         for script in scripts
-    }
+    }  # fmt: skip
 
 
 def config_path(name: str | Path, beside: Path = Path(), also: Iterable[str] = ()) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -57,6 +57,14 @@ class Registry:
         module, _, attribute = self.target(name).partition(":")
         with uncollected():
             return getattr(import_module(module), attribute)
+
+    def deferred(self, name: str) -> Callable[..., Any]:
+        """A function that imports the one behind ``name`` when it is called."""
+
+        def call(*args: Any, **settings: Any) -> Any:
+            return self.get(name)(*args, **settings)
+
+        return call
 
     def target(self, name: str) -> str:
         """The target of ``name``: ``"package.module:attribute"``.

@@ -68,20 +68,20 @@ SYSTEMS = (
         "semantic-id-features",
         "Singh et al., RecSys 2024 (arXiv:2306.08121)",
         "feature engineering",
-        "p5rec run recipes/configs/systems/semantic-id-features.yaml",
+        "p5rec run semantic-id-features",
     ),
     System("genre", "Liu et al., WSDM 2024 (arXiv:2305.06566)", "feature engineering"),
     System(
         "unisrec",
         "Hou et al., KDD 2022 (arXiv:2206.05941)",
         "feature encoder",
-        "p5rec run recipes/configs/systems/unisrec.yaml",
+        "p5rec run unisrec",
     ),
     System(
         "u-bert",
         "Qiu et al., AAAI 2021",
         "feature encoder",
-        "p5rec run recipes/configs/systems/u-bert.yaml data.path=domains.jsonl",
+        "p5rec run u-bert data.path=domains.jsonl",
     ),
     System("palr", "Yang et al., 2023 (arXiv:2305.07622)", "scoring/ranking function"),
     System(

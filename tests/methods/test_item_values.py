@@ -157,9 +157,9 @@ def test_chosen_attributes_are_fields(corpus: Corpus, ids: Path) -> None:
         "attributes: expected one of users or items, got 'halves'; did you mean 'half'?"
     )
     widths = {
-        attributes: fit(
-            method_of("deepfm", "hash", epochs=1, attributes=attributes), other, 3, {}
-        ).model.fields.fields
+        attributes: fields.users.fields + fields.items.fields
         for attributes in (None, ("half",), ())
+        for method in [method_of("deepfm", "hash", epochs=1, attributes=attributes)]
+        for fields in [fit(method, other, 3, {}).model.fields]
     }
     assert widths == {None: 3, ("half",): 3, (): 2}

@@ -113,7 +113,7 @@ class Generative(LearnerConfig, Method):
         codes = Codes(self.ids)
         if self.start is None:
             return {"ids": codes}
-        start = Model(self.start, WORK.get("network"))
+        start = Model(self.start, WORK.deferred("network"))
         needs: dict[str, Need] = {"ids": codes, "start": start}
         if isinstance(self.train.align, PreferenceConfig):
             needs["pairs"] = self._pairs(self.train.align, seed, {"ids": codes, "start": start})
@@ -127,7 +127,7 @@ class Generative(LearnerConfig, Method):
         learner = self.seeded(seed)
         return DerivedArtefact(
             "pairs",
-            partial(WORK.get("preference pairs"), learner, align),
+            partial(WORK.deferred("preference pairs"), learner, align),
             (WORK.target("preference pairs"), self._network),
             {name: value for name, value in settings.items() if name in names},
             needs,
