@@ -62,6 +62,7 @@ methods:
       patience: 1
     decode: {{max_new_tokens: 4}}
   both: {{kind: fusion, components: {{network: first, linear: {{kind: item-to-item}}}}}}
+  clicks: {{kind: din, epochs: 1, tune: {{}}}}
   passed:
     backbone: *backbone
     item_head: {{}}
