@@ -76,7 +76,9 @@ FIELDS: Mapping[str, Field] = {
     "liked_titles": Field("titles", "their titles", truncate="events"),
     "liked_both": Field("items_titled", "their ids and titles", truncate="events"),
     "taste": Field("text", "attribute values most common among them", "attributes"),
-    "factors": Field("text", "aspects that matter in the scenario, such as `genre, mood`", "factors"),
+    "factors": Field(
+        "text", "aspects that matter in the scenario, such as `genre, mood`", "factors"
+    ),
     "candidates": Field("items", "ids of the target and sampled negatives, shuffled"),
     "candidate_titles": Field("titles", "their titles", truncate="words"),
     "options": Field(

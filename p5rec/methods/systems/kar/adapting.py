@@ -24,7 +24,6 @@ from p5rec.methods.click.settings import VECTORS
 from p5rec.methods.needs import Inputs
 from p5rec.models.click.experts import ExpertSizes, towers
 from p5rec.models.click.fields import Adapters
-from p5rec.models.click.model import BLOCK
 
 if TYPE_CHECKING:
     from .method import Kar
@@ -94,14 +93,11 @@ def _adapted(own: EntityFields, networks: nn.ModuleList) -> EntityFields:
 def adapted_vectors(network: nn.Module, vectors: np.ndarray) -> np.ndarray:
     """``(n, E)`` float32 output of a tower for text vectors ``(n, d)``.
 
-    Rows pass it in blocks of one shape, so a row does not depend on the others.
+    The network reads one row at a time: in a batch, the last bits of a row depend on its position.
     """
-    outputs = []
-    for start in range(0, len(vectors), BLOCK):
-        rows = np.minimum(np.arange(start, start + BLOCK), len(vectors) - 1)
-        outputs.append(network(torch.from_numpy(vectors[rows])).numpy())
-    joined: np.ndarray = np.concatenate(outputs)[: len(vectors)]
-    return joined
+    rows = torch.from_numpy(vectors)
+    outputs: np.ndarray = torch.cat([network(row[None]) for row in rows]).numpy()
+    return outputs
 
 
 def _check_stores(method: Kar, inputs: Inputs) -> None:
