@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -126,7 +126,7 @@ class CorpusView:
 
     corpus: Corpus
     names: ItemNames
-    factors: Sequence[str] = ()
+    factors: Sequence[str] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if len(self.names.ids) != len(self.corpus.catalog):

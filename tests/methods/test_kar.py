@@ -146,12 +146,12 @@ def test_it_keeps_the_contract_of_methods(
 
 
 def test_vectors_must_fit(world: KnowledgeWorld, vectors: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="kar.users: expected vectors of users"):
+    with pytest.raises(UserError, match=r"kar\.users: expected vectors of users"):
         fitted(kar(users="items"), world.corpus, vectors, tmp_path / "a")
     store = VectorStore.read(vectors / "items")
     replace(store, vectors=store.vectors[:, :3].copy()).save(tmp_path / "items")
     (tmp_path / "users").symlink_to(vectors / "users")
-    with pytest.raises(UserError, match="kar.items: expected vectors of width 16"):
+    with pytest.raises(UserError, match=r"kar\.items: expected vectors of width 16"):
         fitted(kar(), world.corpus, tmp_path, tmp_path / "b")
 
 

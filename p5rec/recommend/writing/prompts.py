@@ -49,7 +49,7 @@ class EntityPrompts:
         spec, task, library = config.open_family()
         rows = [f"<{row}>" for row in range(len(corpus.catalog))]  # no prompt shows an id
         names = ItemNames(rows, corpus.catalog.titles, escape)
-        view = CorpusView(corpus, names, config.prompts.read_factors())
+        view = CorpusView(corpus, names, factors=config.prompts.read_factors())
         fitting = library.fitting(spec.family, view)
         if config.template is None:
             chosen = [template for template in fitting if not template.held_out]
