@@ -171,5 +171,5 @@ def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
 def test_the_grid_of_the_click_model_is_searched() -> None:
     method = Kar(base={"kind": "din"}, users="users", tune={"dedicated": (2, 4)})
     grid = {(point.dedicated, point.base.l2) for point in method.points()}
-    assert grid == {(count, l2) for count in (2, 4) for l2 in (10.0, 30.0, 100.0)}
+    assert grid == {(count, l2) for count in (2, 4) for l2 in (30.0, 100.0, 300.0)}
     assert all(point.points() == (point,) for point in method.points())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,22 +15,20 @@ from torch import nn
 from p5rec.core.artefacts import Lineage
 from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus
-from p5rec.data.vector_store import VectorStore
-from p5rec.methods.click import predictor, training
-from p5rec.methods.click.features import DataFields, EntityFields
-from p5rec.methods.click.predictor import ClickPredictor, MakeAdapters, click_model
-from p5rec.methods.click.settings import VECTORS
-from p5rec.methods.needs import Inputs
 from p5rec.models.click.experts import ExpertSizes, towers
 from p5rec.models.click.fields import Adapters
 
-if TYPE_CHECKING:
-    from .method import Kar
+from ...click import predictor, training
+from ...click.features import DataFields, EntityFields
+from ...click.predictor import ClickPredictor, MakeAdapters, click_model
+from ...click.vectors import read_vectors
+from ...needs import Inputs
+from .settings import KarSettings
 
 ADAPTERS = "fields.adapters."  # of a click model's state
 
 
-def fit(method: Kar, corpus: Corpus, seed: int, inputs: Inputs, folder: Path) -> Lineage:
+def fit(method: KarSettings, corpus: Corpus, seed: int, inputs: Inputs, folder: Path) -> Lineage:
     """Trains ``method``, saves the model into ``folder`` and returns the training events.
 
     Raises:
@@ -46,14 +43,14 @@ def fit(method: Kar, corpus: Corpus, seed: int, inputs: Inputs, folder: Path) ->
     return trained.lineage
 
 
-def load(method: Kar, folder: Path) -> ClickPredictor:
+def load(method: KarSettings, folder: Path) -> ClickPredictor:
     """The predictor in ``folder``, with adapted vectors."""
     if method.stored == "adapted":
         return predictor.load(method.reader, folder)
     return adapted(predictor.load(method.reader, folder, adaptor_of(method)), method)
 
 
-def adaptor_of(method: Kar) -> MakeAdapters:
+def adaptor_of(method: KarSettings) -> MakeAdapters:
     """Makes the adaptor of ``method``: a tower for users, one for items, or both."""
 
     def make(fields: DataFields) -> Adapters:
@@ -68,7 +65,7 @@ def adaptor_of(method: Kar) -> MakeAdapters:
 
 
 @torch.inference_mode()
-def adapted(trained: ClickPredictor, method: Kar) -> ClickPredictor:
+def adapted(trained: ClickPredictor, method: KarSettings) -> ClickPredictor:
     """The predictor with the adaptor's output in place of the text vectors, without the adaptor."""
     networks, fields = trained.model.fields.adapters, trained.encoder.fields
     assert networks is not None, "the predictor has no adaptor"
@@ -100,12 +97,13 @@ def adapted_vectors(network: nn.Module, vectors: np.ndarray) -> np.ndarray:
     return outputs
 
 
-def _check_stores(method: Kar, inputs: Inputs) -> None:
+def _check_stores(method: KarSettings, inputs: Inputs) -> None:
+    stores = read_vectors(method.names, inputs)
     widths: list[int] = []
     for of in ("users", "items"):
         if (name := getattr(method, of)) is None:
             continue
-        store = VectorStore.read(inputs[VECTORS + name])
+        store = stores[name]
         if store.about.of != of:
             todo = f"name them as {store.about.of}, or name others"
             raise input_error(f"kar.{of}", f"vectors of {of}", f"{name}: {store.about.of}", todo)
