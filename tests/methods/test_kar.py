@@ -99,7 +99,7 @@ def test_an_adapted_vector_does_not_depend_on_the_others() -> None:
         assert adapted_vectors(tower, read[chosen]).tobytes() == adapted[chosen].tobytes()
 
 
-def test_a_missing_text_changes_predictions_about_its_entity_alone(
+def test_an_item_without_a_text_is_predicted(
     world: KnowledgeWorld, vectors: Path, tmp_path: Path
 ) -> None:
     method = kar("logistic", users=None, stored="texts")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .fields import Adapter
 from .layers import Perceptron
 
 
@@ -31,7 +32,7 @@ class ExpertSizes(NamedTuple):
     dropout: float
 
 
-class Tower(nn.Module):
+class Tower(Adapter):
     """A mixture of experts, weighted by a softmax gate that reads the same vector.
 
     Args:

@@ -205,17 +205,27 @@ def _projected(values: Values, networks: nn.ModuleList) -> list[Tensor]:
     return [network(each)[:, None] for network, each in zip(networks, values.vectors, strict=True)]
 
 
-class Adapters(nn.Module):
-    """Networks that map side vectors to other ones before the click model reads them.
+class Adapter(nn.Module):
+    """Maps a side vector to another one, row by row. NaN rows, which are unknown, stay NaN.
 
-    Args:
-        users, items: a network with an attribute ``width``, that of its output, for each side
-            vector. NaN rows, which are unknown, stay NaN.
+    Attributes:
+        width: of its output.
     """
 
-    def __init__(self, users: Sequence[nn.Module], items: Sequence[nn.Module]) -> None:
+    width: int
+
+
+class Adapters(nn.Module):
+    """Networks between the side vectors and the click model.
+
+    Args:
+        users, items: one for each side vector.
+    """
+
+    def __init__(self, users: Sequence[Adapter], items: Sequence[Adapter]) -> None:
         super().__init__()
         self.users, self.items = nn.ModuleList(users), nn.ModuleList(items)
+        self.widths = [[each.width for each in own] for own in (users, items)]
 
 
 class FieldEmbedding(nn.Module):
@@ -246,8 +256,7 @@ class FieldEmbedding(nn.Module):
         self.context_unknown = torch.tensor(list(context_unknown), dtype=torch.int64)
         widths = [[each.shape[1] for each in own.vectors] for own in (users, items)]
         if adapters is not None:
-            networks = adapters.users, adapters.items
-            widths = [[int(each.width) for each in own] for own in networks]
+            widths = adapters.widths
         self.embeddings = Lookup(rows, widths, width, INIT_STD)
         self.weights = Lookup(rows, widths, 1, 0.0) if first_order else None
 
