@@ -103,7 +103,6 @@ def test_an_item_without_a_text_is_predicted(
     world: KnowledgeWorld, vectors: Path, tmp_path: Path
 ) -> None:
     method = kar("logistic", users=None, stored="texts")
-    fitted(method, world.corpus, vectors, tmp_path / "model")
     store = VectorStore.read(vectors / "items")
     lost = world.corpus.interactions.item_keys[3]
     without = replace(
