@@ -57,7 +57,8 @@ def build_texts(name: str, config: TextsConfig, prepared: Prepared) -> Artefact:
         config={
             **{key: value for key, value in config.dump().items() if key not in NOT_IN_KEY},
             "generator": generator.settings(),
-            "limits": config.prompts.dump() | {"folders": []},
+            "limits": config.prompts.dump()
+            | {"folders": [], "factors": config.prompts.read_factors()},
         },
         code=(write_texts, GENERATORS.target(generator.kind), *generator.code, *tasks),
         inputs={

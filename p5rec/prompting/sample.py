@@ -32,6 +32,7 @@ BOOKS = (
     ("Under the Copper Moon", ["Romance"], 1979),
 )
 
+FACTORS = ("genre", "setting", "pace")
 READERS = {"age": (34, 27, 61, 45), "occupation": ("teacher", "nurse", "sailor", "gardener")}
 
 # user, book, rating, summary, review
@@ -88,7 +89,7 @@ def sample_view() -> CorpusView:
     of_event = np.select([from_end == 1, from_end == 2], [TEST, VALID], TRAIN).astype(np.int8)
     corpus = Corpus(log, Catalog(table), Users(people), Split("sample", of_event))
     ids = [f"<a_{n // 4}><b_{n % 4}><c_{n * 3 % 8}>" for n in range(len(BOOKS))]
-    return CorpusView(corpus, ItemNames(ids, titles))
+    return CorpusView(corpus, ItemNames(ids, titles), factors=FACTORS)
 
 
 def sample_records(task: str) -> list[Record]:

@@ -62,7 +62,12 @@ SYSTEMS = (
         "scoring/ranking function",
         "p5rec run rating",
     ),
-    System("kar", "Xi et al., RecSys 2024 (arXiv:2306.10933)", "feature engineering"),
+    System(
+        "kar",
+        "Xi et al., RecSys 2024 (arXiv:2306.10933)",
+        "feature engineering",
+        "p5rec run recipes/configs/systems/kar.yaml",
+    ),
     System("ctrl", "Li et al., 2023 (arXiv:2306.02841)", "feature encoder"),
     System(
         "semantic-id-features",

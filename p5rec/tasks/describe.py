@@ -24,7 +24,7 @@ def _no_rows(view: CorpusView, split_name: str) -> np.ndarray:
 def _item(view: CorpusView, item: int, rng: np.random.Generator, limits: Limits) -> Record:
     builder = RecordBuilder(view, limits)
     builder.item(item)
-    builder.values["description"] = ""
+    builder.values |= {"factors": ", ".join(view.factors), "description": ""}
     return Record("describe-item", builder.values, item=item, mentions=frozenset([item]))
 
 
@@ -34,7 +34,8 @@ def _user(view: CorpusView, user: int, rng: np.random.Generator, limits: Limits)
     builder.rated(builder.history(past))
     builder.liked(past, rng)
     attributes = limits.cut(view.user_attribute_text(user))
-    builder.values |= {"user_attributes": attributes, "description": ""}
+    factors = ", ".join(view.factors)
+    builder.values |= {"user_attributes": attributes, "factors": factors, "description": ""}
     mentions = frozenset(builder.mentions)
     return Record("describe-user", builder.values, user=user, mentions=mentions)
 
@@ -44,7 +45,7 @@ DESCRIBE_ITEM = Task(
     predictions=Texts,
     capability="",
     metrics=(),
-    source_fields=("title", "attributes"),
+    source_fields=("title", "attributes", "factors"),
     target_fields=WRITTEN,
     rows=_no_rows,
     build=_item,
@@ -59,7 +60,7 @@ DESCRIBE_USER = Task(
     metrics=(),
     source_fields=(
         *USER, "history_titles", "last_title", "liked_titles", "taste", "rated_titles", "lowest",
-        "highest",
+        "highest", "factors",
     ),
     target_fields=WRITTEN,
     rows=_no_rows,

@@ -22,6 +22,7 @@ DATA: Mapping[str, str] = {
     "summary": "review summaries (data.columns.summary)",
     "attributes": "attributes in the item table (data.items.columns.attributes)",
     "user_attributes": "attributes in the user table (data.users.columns.attributes)",
+    "factors": "factors of the scenario (texts.NAME.prompts.factors)",
 }
 
 
@@ -75,6 +76,9 @@ FIELDS: Mapping[str, Field] = {
     "liked_titles": Field("titles", "their titles", truncate="events"),
     "liked_both": Field("items_titled", "their ids and titles", truncate="events"),
     "taste": Field("text", "attribute values most common among them", "attributes"),
+    "factors": Field(
+        "text", "aspects that matter in the scenario, such as `genre, mood`", "factors"
+    ),
     "candidates": Field("items", "ids of the target and sampled negatives, shuffled"),
     "candidate_titles": Field("titles", "their titles", truncate="words"),
     "options": Field(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -116,10 +116,17 @@ class Scale:
 
 @dataclass(frozen=True, eq=False)
 class CorpusView:
-    """A corpus and its item names, with the look-ups that record builders use."""
+    """A corpus and its item names, with the look-ups that record builders use.
+
+    Attributes:
+        corpus: the corpus.
+        names: of its items.
+        factors: aspects that matter in the scenario, for texts about items and users.
+    """
 
     corpus: Corpus
     names: ItemNames
+    factors: Sequence[str] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if len(self.names.ids) != len(self.corpus.catalog):
@@ -135,6 +142,8 @@ class CorpusView:
             data.add("attributes")
         if any(self.user_attributes):
             data.add("user_attributes")
+        if self.factors:
+            data.add("factors")
         return frozenset(data)
 
     @cached_property

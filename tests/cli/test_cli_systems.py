@@ -8,6 +8,7 @@ import pytest
 from commands import output_of, result
 
 from p5rec.core.errors import UserError
+from p5rec.core.paths import assets
 from p5rec.core.recipes import config_path
 from p5rec.report.rungs import Rung
 from p5rec.report.systems import SYSTEMS, details, table
@@ -30,7 +31,7 @@ def test_json_has_every_system_with_its_ladder() -> None:
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
 def test_commands_run_a_shipped_config(system) -> None:
     if system.command is not None:
-        assert config_path(system.command.split()[2]).is_file()
+        assert config_path(system.command.split()[2], assets("recipes").parent).is_file()
 
 
 def test_the_table_has_a_line_for_each_system() -> None:

@@ -211,6 +211,74 @@ def test_texts_from_a_file(corpus: Corpus, tmp_path: Path) -> None:
     assert written(config, corpus, tmp_path / "same").table["text"].equals(stored.table["text"])
 
 
+def test_texts_from_an_object_by_id(corpus: Corpus, tmp_path: Path) -> None:
+    answers = {
+        "external-3": {"prompt": "What?", "answer": "The third."},
+        "external-1": "The first.",
+    }
+    path = tmp_path / "item.klg"
+    path.write_text(json.dumps(answers))
+    generator = {"kind": "file", "path": str(path), "text": "answer"}
+    stored = written(TextsConfig(of="items", generator=generator), corpus, tmp_path / "out")
+    found = stored.of_keys(corpus.interactions.item_keys)
+    assert {n: text for n, text in enumerate(found) if text} == {1: "The first.", 3: "The third."}
+    config = TextsConfig(of="items", generator={**generator, "text": "ans"})
+    with pytest.raises(
+        UserError, match=r"'external-3': expected a text, or an object with the key"
+    ):
+        written(config, corpus, tmp_path / "other")
+
+
+FACTORS = """\
+family: aspects
+task: describe-item
+description: An item under aspects.
+target_type: text
+fields: {title: title, factors: text, description: text}
+few_shot: {example: "{source} {target}"}
+templates:
+  - id: short
+    version: 1
+    source: "{examples}{title}: {factors}"
+    target: "{description}"
+"""
+
+
+def aspects(folder: Path, factors: Any) -> TextsConfig:
+    folder.mkdir()
+    (folder / "aspects.yaml").write_text(FACTORS)
+    prompts = {"folders": [str(folder)], "factors": factors}
+    return TextsConfig(of="items", family="aspects", generator={"kind": "prompt"}, prompts=prompts)
+
+
+def test_prompts_as_texts_name_the_factors_of_a_list_or_a_file(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    file = tmp_path / "factors.yaml"
+    file.write_text("factors: [genre, mood]\n")
+    config = aspects(tmp_path / "prompts", ["genre", "mood"])
+    stored = written(config, corpus, tmp_path / "list")
+    title = corpus.catalog.titles[0]
+    assert stored.of_keys(corpus.interactions.item_keys)[0] == f"{title}: genre, mood"
+    other = config.prompts.model_copy(update={"factors": str(file)})
+    same = written(config.model_copy(update={"prompts": other}), corpus, tmp_path / "file")
+    assert same.table["text"].equals(stored.table["text"])
+
+
+def test_templates_with_factors_need_some(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="expected a template that the data can fill"):
+        written(aspects(tmp_path / "prompts", []), corpus, tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [None, "aspects: [genre]\n", "factors: genre\n"])
+def test_a_file_of_factors_is_checked_before_the_run(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "factors.yaml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(UserError, match=r"texts\.one: .*factors"):
+        check_texts({"one": aspects(tmp_path / "prompts", str(file))})
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

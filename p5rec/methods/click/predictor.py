@@ -3,6 +3,7 @@ items."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from p5rec.core.artefacts import Lineage, read_json, write_json
 from p5rec.core.types import Histories, check_rows
-from p5rec.models.click.fields import Features, FieldEmbedding
+from p5rec.models.click.fields import Adapters, Features, FieldEmbedding
 from p5rec.models.click.model import BLOCK, ClickModel
 
 from ..arrays import load_arrays, save_arrays
@@ -89,11 +90,26 @@ class ClickPredictor(RanksPairs):
         write_json(folder / FIELDS, about)
 
 
-def load(method: ClickSettings, folder: Path) -> ClickPredictor:
-    """The predictor that :meth:`ClickPredictor.save` wrote."""
+MakeAdapters = Callable[[DataFields], Adapters | None]
+
+
+def no_adapters(fields: DataFields) -> None:
+    """The model reads side vectors as they are."""
+
+
+def load(
+    method: ClickSettings, folder: Path, adapters: MakeAdapters = no_adapters
+) -> ClickPredictor:
+    """The predictor that :meth:`ClickPredictor.save` wrote.
+
+    Args:
+        method: its settings.
+        folder: the files.
+        adapters: makes those of the side vectors.
+    """
     arrays = load_arrays(folder)
     fields = restored(read_json(folder / FIELDS), arrays)
-    model = click_model(method, fields).requires_grad_(False).eval()
+    model = click_model(method, fields, adapters).requires_grad_(False).eval()
     weights = {
         name.removeprefix(NETWORK): torch.from_numpy(each)
         for name, each in arrays.items()
@@ -104,13 +120,21 @@ def load(method: ClickSettings, folder: Path) -> ClickPredictor:
     return ClickPredictor(model, encoder, arrays["tie"], int(arrays[EPOCHS][0]))
 
 
-def click_model(method: ClickSettings, fields: DataFields) -> ClickModel:
+def click_model(
+    method: ClickSettings, fields: DataFields, adapters: MakeAdapters = no_adapters
+) -> ClickModel:
     """The untrained network of ``method`` over ``fields``."""
     users, items = (_features(own) for own in (fields.users, fields.items))
     context = [each.start for each in fields.context]
     network = method.network(users.fields + len(context) + items.fields, items.fields)
     embedding = FieldEmbedding(
-        fields.rows, users, items, context, method.embedding_width, first_order=network.first_order
+        fields.rows,
+        users,
+        items,
+        context,
+        method.embedding_width,
+        first_order=network.first_order,
+        adapters=adapters(fields),
     )
     return ClickModel(embedding, network)
 

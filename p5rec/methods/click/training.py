@@ -26,12 +26,18 @@ from ..needs import Inputs
 from .encoding import Encoded, Encoder
 from .features import UserIndex, fields_of
 from .instances import training_instances, validation_instances
-from .predictor import ClickPredictor, click_model
+from .predictor import ClickPredictor, MakeAdapters, click_model, no_adapters
 from .settings import ClickSettings
 from .vectors import read_vectors
 
 
-def fit(method: ClickSettings, corpus: Corpus, seed: int, inputs: Inputs) -> ClickPredictor:
+def fit(
+    method: ClickSettings,
+    corpus: Corpus,
+    seed: int,
+    inputs: Inputs,
+    adapters: MakeAdapters = no_adapters,
+) -> ClickPredictor:
     """Trains ``method`` on the training instances.
 
     Args:
@@ -39,6 +45,7 @@ def fit(method: ClickSettings, corpus: Corpus, seed: int, inputs: Inputs) -> Cli
         corpus: the data.
         seed: of all random draws.
         inputs: the semantic ids, and the stores of the side vectors.
+        adapters: makes those of the side vectors.
 
     Raises:
         UserError: the training instances have one label only.
@@ -56,7 +63,7 @@ def fit(method: ClickSettings, corpus: Corpus, seed: int, inputs: Inputs) -> Cli
     labels = torch.from_numpy(instances.labels.astype(np.float32))
     batch = int(np.clip(len(labels) // 10, 1, method.batch))
     with fitting.seeded(seed, method.kind):
-        model = click_model(method, encoder.fields)
+        model = click_model(method, encoder.fields, adapters)
         model.bias.data.fill_(labels.mean().logit())
         copy, mean = fitting.with_average(model, method.ema_epochs * len(labels) / batch)
         fitted = ClickPredictor(
@@ -116,10 +123,11 @@ def optimizer_of(
             add to the loss.
     """
     own = [] if model.fields.weights is None else [*model.fields.weights.parameters()]
+    adapters = [] if model.fields.adapters is None else [*model.fields.adapters.parameters()]
     groups: list[dict[str, Any]] = [
         {"params": own, "weight_decay": 2 * penalties[0]},
         {"params": [*model.fields.embeddings.parameters()], "weight_decay": 2 * penalties[1]},
-        {"params": [*model.interaction.parameters(), model.bias]},
+        {"params": [*model.interaction.parameters(), model.bias, *adapters]},
     ]
     return torch.optim.Adam(groups, lr=learning_rate, fused=True)
 

@@ -9,7 +9,7 @@ S single-valued fields, L lists of at most M values, and V side vectors; F = S +
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -85,14 +85,20 @@ class Features:
         """F."""
         return len(self.unknown) + len(self.vectors)
 
-    def take(self, rows: Tensor) -> Values:
-        """The values of the entities ``rows (B,)``."""
-        return Values(
-            self.singles[rows],
-            self.lists[rows],
-            self.shares[rows],
-            tuple(each[rows] for each in self.vectors),
-        )
+    def take(self, rows: Tensor, adapters: Iterable[nn.Module] | None = None) -> Values:
+        """The values of the entities ``rows (B,)``.
+
+        Args:
+            rows: the entities.
+            adapters: maps each side vector to another one, once for each distinct entity.
+        """
+        if adapters is None:
+            vectors = tuple(each[rows] for each in self.vectors)
+        else:
+            distinct, at = torch.unique(rows, return_inverse=True)
+            pairs = zip(adapters, self.vectors, strict=True)
+            vectors = tuple(gathered(adapter(each[distinct]), at) for adapter, each in pairs)
+        return Values(self.singles[rows], self.lists[rows], self.shares[rows], vectors)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Features:
         return self  # copies of a network share its features
@@ -199,6 +205,29 @@ def _projected(values: Values, networks: nn.ModuleList) -> list[Tensor]:
     return [network(each)[:, None] for network, each in zip(networks, values.vectors, strict=True)]
 
 
+class Adapter(nn.Module):
+    """Maps a side vector to another one, row by row. NaN rows, which are unknown, stay NaN.
+
+    Attributes:
+        width: of its output.
+    """
+
+    width: int
+
+
+class Adapters(nn.Module):
+    """Networks between the side vectors and the click model.
+
+    Args:
+        users, items: one for each side vector.
+    """
+
+    def __init__(self, users: Sequence[Adapter], items: Sequence[Adapter]) -> None:
+        super().__init__()
+        self.users, self.items = nn.ModuleList(users), nn.ModuleList(items)
+        self.widths = [[each.width for each in own] for own in (users, items)]
+
+
 class FieldEmbedding(nn.Module):
     """The features of all users and items, and the embeddings of their values.
 
@@ -208,6 +237,7 @@ class FieldEmbedding(nn.Module):
         context_unknown: for each context field, the code of an unknown value.
         width: D of the embeddings; 0: none.
         first_order: whether each value also has a weight of its own.
+        adapters: of the side vectors; None: they are read as they are.
     """
 
     def __init__(
@@ -219,11 +249,14 @@ class FieldEmbedding(nn.Module):
         width: int,
         *,
         first_order: bool = False,
+        adapters: Adapters | None = None,
     ) -> None:
         super().__init__()
-        self.users, self.items = users, items
+        self.users, self.items, self.adapters = users, items, adapters
         self.context_unknown = torch.tensor(list(context_unknown), dtype=torch.int64)
         widths = [[each.shape[1] for each in own.vectors] for own in (users, items)]
+        if adapters is not None:
+            widths = adapters.widths
         self.embeddings = Lookup(rows, widths, width, INIT_STD)
         self.weights = Lookup(rows, widths, 1, 0.0) if first_order else None
 
@@ -238,7 +271,7 @@ class FieldEmbedding(nn.Module):
             dropout: the share of values that are replaced by the unknown one of their field, at
                 random, which trains its embedding.
         """
-        user, item = self.users.take(users), self.items.take(items)
+        user, item = self._users(users), self._items(items)
         if dropout:
             user = user.dropped(self.users.unknown, dropout)
             item = item.dropped(self.items.unknown, dropout)
@@ -251,14 +284,22 @@ class FieldEmbedding(nn.Module):
 
     def of_items(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
         """As :meth:`forward`, of the fields of items ``rows (B,)`` alone."""
-        values = self.items.take(rows)
+        values = self._items(rows)
         first = None if self.weights is None else self.weights.items(values).sum((1, 2))
         return self.embeddings.items(values), first
 
     def of_requests(self, users: Tensor, context: Tensor) -> tuple[Tensor, Tensor | None]:
         """As :meth:`forward`, of ``users (B,)`` and their ``context (B, C)`` alone."""
-        values = self.users.take(users)
+        values = self._users(users)
         embedded: Tensor = self.embeddings.requests(values, context)
         if self.weights is None:
             return embedded, None
         return embedded, self.weights.requests(values, context).sum((1, 2))
+
+    def _users(self, rows: Tensor) -> Values:
+        adapters = None if self.adapters is None else self.adapters.users
+        return self.users.take(rows, adapters)
+
+    def _items(self, rows: Tensor) -> Values:
+        adapters = None if self.adapters is None else self.adapters.items
+        return self.items.take(rows, adapters)

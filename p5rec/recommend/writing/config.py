@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from p5rec.core.config import Config
+from p5rec.core.config import Config, bind, read_yaml
 from p5rec.core.errors import UserError, all_of, input_error
 from p5rec.data.files import existing
 from p5rec.prompting.library import PromptLibrary
@@ -22,6 +22,13 @@ from .port import Of
 from .registry import AnyGenerator
 
 
+class FactorsFile(Config):
+    """A file with the factors of a scenario."""
+
+    factors: tuple[str, ...]
+    """The factors."""
+
+
 class TextPromptsConfig(Config):
     """How the prompts of texts are rendered."""
 
@@ -31,6 +38,21 @@ class TextPromptsConfig(Config):
     """Most items of a user in a prompt; the most recent ones are shown."""
     max_words: Annotated[int, Field(ge=1)] = 100
     """Most words of an attribute text."""
+    factors: tuple[str, ...] | str = ()
+    """Aspects that matter in the scenario, for templates with the field ``factors``; or the path of
+    a YAML file with the key ``factors``.
+    """
+
+    def read_factors(self) -> tuple[str, ...]:
+        """The factors.
+
+        Raises:
+            UserError: the file is missing or has another form.
+        """
+        if not isinstance(self.factors, str):
+            return self.factors
+        path = Path(self.factors)
+        return bind(FactorsFile, read_yaml(path)[0], {}, path).factors
 
     @property
     def limits(self) -> Limits:
@@ -112,6 +134,7 @@ def check_texts(texts: Mapping[str, TextsConfig]) -> None:
             all_of(
                 *(partial(existing, file) for file in config.generator.files),
                 *([config.open_family] if config.generator.prompted else []),
+                config.prompts.read_factors,
             )
         except UserError as error:
             raise UserError(*(f"texts.{name}: {line}" for line in error.lines)) from None

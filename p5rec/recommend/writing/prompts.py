@@ -48,7 +48,8 @@ class EntityPrompts:
         """
         spec, task, library = config.open_family()
         rows = [f"<{row}>" for row in range(len(corpus.catalog))]  # no prompt shows an id
-        view = CorpusView(corpus, ItemNames(rows, corpus.catalog.titles, escape))
+        names = ItemNames(rows, corpus.catalog.titles, escape)
+        view = CorpusView(corpus, names, factors=config.prompts.read_factors())
         fitting = library.fitting(spec.family, view)
         if config.template is None:
             chosen = [template for template in fitting if not template.held_out]
@@ -71,10 +72,11 @@ class EntityPrompts:
         return render(self.template, record) if self._says_something(record) else None
 
     def _says_something(self, record: Record) -> bool:
-        """Whether a field besides numbers has a value."""
+        """Whether a field about the item or user has a value, numbers aside."""
         return any(
             FIELDS[name].kind != "number" and bool(record.values[name])
             for name in self.template.source_fields
+            if name != "factors"
         )
 
 

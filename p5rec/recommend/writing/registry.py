@@ -14,6 +14,7 @@ GENERATORS = Registry(
     {
         "local": "p5rec.recommend.writing.local:Local",
         "file": "p5rec.recommend.writing.text_file:TextFile",
+        "prompt": "p5rec.recommend.writing.echo:Echo",
         "endpoint": "p5rec.recommend.writing.endpoint:Endpoint",
     },
 )

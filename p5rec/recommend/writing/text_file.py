@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import polars as pl
 
-from p5rec.core.artefacts import file_sha256
+from p5rec.core.artefacts import file_sha256, read_json
 from p5rec.core.errors import did_you_mean, input_error
 from p5rec.data.cells import as_id
 from p5rec.data.files import existing
@@ -17,6 +17,8 @@ from p5rec.tasks.literal import Literal as Escape
 from p5rec.tasks.literal import literal
 
 from .port import Answer, Assignment, GeneratorConfig, Request, Writer
+
+OBJECTS = (".json", ".klg")  # suffixes of JSON objects by id
 
 
 class TextFile(GeneratorConfig):
@@ -27,17 +29,23 @@ class TextFile(GeneratorConfig):
 
     kind: Literal["file"] = "file"
     path: str
-    """JSON lines, Parquet, CSV or TSV, with one row per item or user."""
+    """JSON lines, Parquet, CSV or TSV, with one row per item or user; or ``.json`` or ``.klg``, a
+    JSON object whose keys are ids.
+    """
     id: str | None = None
     """Column of the external id. null: ``item`` or ``user``."""
     text: str = "text"
-    """Column of the text."""
+    """Column of the text; in a JSON object, the key of the text below an id."""
 
     def open(self, assignment: Assignment) -> Writer:
         """See :class:`.port.GeneratorConfig`."""
         path, kind = existing(self.path), assignment.of.removesuffix("s")
         column = self.id or kind
-        table = read_columns(path, [column, self.text])
+        table = (
+            self._mapping(path, column)
+            if path.suffix in OBJECTS
+            else read_columns(path, [column, self.text])
+        )
         if table.schema[self.text] != pl.String:
             got = str(table.schema[self.text])
             raise input_error(path, f"texts in column {self.text}", got, "name another column")
@@ -55,6 +63,23 @@ class TextFile(GeneratorConfig):
         texts = table[self.text].str.strip_chars().to_list()
         by_id = dict(zip(ids.to_list(), texts, strict=True))
         return FileWriter(by_id, int((~known).sum()))
+
+    def _mapping(self, path: Path, column: str) -> pl.DataFrame:
+        """The ids and texts of a JSON object, and the number of each."""
+        tree = read_json(path)
+        if not isinstance(tree, dict) or not tree:
+            raise input_error(path, "a JSON object whose keys are ids", "none", "check the file")
+        texts = []
+        for name, value in tree.items():
+            text = value.get(self.text) if isinstance(value, dict) else value
+            if not isinstance(text, str):
+                raise input_error(
+                    f"{path}, {name!r}", f"a text, or an object with the key {self.text!r}",
+                    type(value).__name__, "name the key (text: KEY)",
+                )  # fmt: skip
+            texts.append(text)
+        rows = range(1, len(texts) + 1)
+        return pl.DataFrame({"row": rows, column: [*tree], self.text: texts})
 
     def reads(self) -> dict[str, str]:
         """See :class:`.port.GeneratorConfig`."""
