@@ -27,12 +27,7 @@ SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind
     **{kind: {"width": 4, "epochs": 1} for kind in ("unisrec", "unisrec-pretraining")},
     "u-bert-pretraining": UBERT,
     "u-bert": UBERT,
-    "kar": {
-        "base": {"kind": "logistic", "tune": {}, "epochs": 1},
-        "users": "users",
-        "items": "items",
-        "hidden": (4, 2),
-    },
+    "kar": {"base": {"kind": "logistic", "tune": {}, "epochs": 1}, "hidden": (4, 2)},
     "lead-sentence": {"task": "summary"},
     **{kind: {"task": "explanation"} for kind in WRITERS},
     **{kind: {"epochs": 1} for kind in CLICK_MODELS},

@@ -66,7 +66,7 @@ SYSTEMS = (
         "kar",
         "Xi et al., RecSys 2024 (arXiv:2306.10933)",
         "feature engineering",
-        "p5rec run recipes/configs/systems/kar.yaml",
+        "p5rec run kar",
     ),
     System("ctrl", "Li et al., 2023 (arXiv:2306.02841)", "feature encoder"),
     System(

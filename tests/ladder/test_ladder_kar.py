@@ -24,7 +24,7 @@ def gain(root: Path, *, known: bool) -> Difference:
     world.save_vectors(root / "vectors", known=known)
     test, areas = held_out(world.corpus), []
     for suffix in ("", " permuted"):
-        method = Kar(base=BASE, users="users", items="items", hidden=(16, 8), dedicated=2)
+        method = Kar(base=BASE, hidden=(16, 8), dedicated=2)
         folder = root / f"model{suffix}"
         model = fitted(method, world.corpus, root / "vectors", folder, suffix)
         clicks = model.predict_click(test.histories, test.items)

@@ -17,6 +17,7 @@ from p5rec.data.click_instances import click_instances
 from p5rec.data.profile import profile_events
 from p5rec.data.vector_store import VectorStore
 from p5rec.methods.arrays import load_arrays
+from p5rec.methods.click.kinds import Din
 from p5rec.methods.contract import RULES, check_contract
 from p5rec.methods.systems.kar.adapting import adapted_vectors
 from p5rec.methods.systems.kar.method import Kar
@@ -28,9 +29,8 @@ BASES = ("logistic", "deepfm", "din")
 
 
 def kar(base: str = "deepfm", **settings: Any) -> Kar:
-    both = {"users": "users", "items": "items"}
     section = {"kind": base, "tune": {}, "epochs": 2, "patience": 0}
-    return Kar(**{"base": section, "hidden": (6, 4), **both, **settings})
+    return Kar(**{"base": section, "hidden": (6, 4), **settings})
 
 
 @pytest.fixture(scope="module")
@@ -164,11 +164,11 @@ def test_vectors_must_fit(world: KnowledgeWorld, vectors: Path, tmp_path: Path) 
 )
 def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Kar(**{"users": "users", **settings})
+        Kar(**settings)
 
 
 def test_the_grid_of_the_click_model_is_searched() -> None:
-    method = Kar(base={"kind": "din"}, users="users", tune={"dedicated": (2, 4)})
+    method = Kar(base={"kind": "din"}, tune={"dedicated": (2, 4)})
     grid = {(point.dedicated, point.base.l2) for point in method.points()}
-    assert grid == {(count, l2) for count in (2, 4) for l2 in (30.0, 100.0, 300.0)}
+    assert grid == {(count, l2) for count in (2, 4) for l2 in Din.grid["l2"]}
     assert all(point.points() == (point,) for point in method.points())

@@ -22,9 +22,9 @@ class KarSettings(Method):
     kind: Literal["kar"] = "kar"
     base: any_method() = Field(default_factory=Din, validate_default=True)  # type: ignore[valid-type]
     """The click model, a section of its own. Its grid is searched, too."""
-    users: str | None = None
+    users: str | None = "users"
     """Vectors of texts about the users, by their name in the recipe. null: none."""
-    items: str | None = None
+    items: str | None = "items"
     """Vectors of texts about the items, by their name in the recipe. null: none."""
     shared: int = Field(default=2, ge=0)
     """Experts that read both users and items."""
