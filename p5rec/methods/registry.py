@@ -45,6 +45,7 @@ METHODS = Registry(
         "autoint": "p5rec.methods.click.kinds:AutoInt",
         "din": "p5rec.methods.click.kinds:Din",
         "boosted-trees": "p5rec.methods.click.trees:BoostedTrees",
+        "ctrl": "p5rec.methods.systems.ctrl.method:Ctrl",
         "lead-sentence": "p5rec.methods.baselines.text:LeadSentence",
         "most-frequent": "p5rec.methods.baselines.text:MostFrequent",
         "most-frequent-of-item": "p5rec.methods.baselines.text:MostFrequentOfItem",
