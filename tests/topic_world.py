@@ -18,7 +18,8 @@ from p5rec.core.rng import id_keys
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
 from p5rec.data.click_instances import click_instances
 from p5rec.methods.registry import METHODS
-from p5rec.metrics.area import auc
+from p5rec.metrics.area import area
+from p5rec.metrics.intervals import Statistic
 
 TOPICS = ("harbour", "desert", "clock", "orchid", "violin", "glacier", "lantern", "market")
 GROUPS = ("north", "south", "east", "west")
@@ -28,13 +29,13 @@ WORDS = (*TOPICS, *GROUPS, *NAMES, "this", "is", "an", "a", "item", "user", "tit
 
 
 def topic_world(
-    *, users: int = 300, items: int = 900, events: int = 12, planted: bool = True, seed: int = 0
+    *, users: int = 300, items: int = 900, events: int = 15, planted: bool = True, seed: int = 0
 ) -> Corpus:
     """Users click items of half of the topics; each item has a topic, and about three events.
 
     Args:
         users, items: their number.
-        events: of each user; the last two are for validation and test.
+        events: of each user; the last four are for test, the one before is for validation.
         planted: the topic is a word of the title; else the title has a word drawn at random.
         seed: of all draws.
     """
@@ -46,7 +47,9 @@ def topic_world(
     owner = np.repeat(np.arange(users), events)
     noise = rng.random(len(owner)) < 0.25
     labels = ((topic[chosen] % 2 == 0) ^ noise).astype(np.int8)
-    user_ids, item_ids = ([f"{kind}{n}" for n in range(m)] for kind, m in (("u", users), ("i", items)))
+    user_ids, item_ids = (
+        [f"{kind}{n}" for n in range(m)] for kind, m in (("u", users), ("i", items))
+    )
     titles = [f"{NAMES[rng.integers(len(NAMES))]} {TOPICS[n]}" for n in word]
     log = Interactions(
         users=owner.astype(np.int32),
@@ -60,7 +63,7 @@ def topic_world(
         dated=False,
     )
     place = np.tile(np.arange(events), users)
-    of_event = np.where(place == events - 1, 2, np.where(place == events - 2, 1, 0))
+    of_event = np.select([place >= events - 4, place == events - 5], [2, 1], 0)
     return Corpus(
         log,
         Catalog(pa.table({"item": item_ids, "title": titles})),
@@ -101,10 +104,8 @@ def fitted(section: Mapping[str, Any], corpus: Corpus, root: Path, seed: int = 0
     return model
 
 
-def fitted_auc(section: Mapping[str, Any], corpus: Corpus, root: Path) -> float:
-    """The AUC of the held-out events, under the model that ``section`` fits to ``corpus``."""
+def area_of(section: Mapping[str, Any], corpus: Corpus, root: Path) -> Statistic:
+    """The AUC of the test events under the model that ``section`` fits to ``corpus``."""
     model = METHODS.get(section["kind"])(**section).load(fitted(section, corpus, root))
-    held_out = [click_instances(corpus, name, 0) for name in ("valid", "test")]
-    scores = [model.predict_click(each.histories, each.items) for each in held_out]
-    labels = np.concatenate([each.labels for each in held_out]) > 0
-    return float(auc(np.concatenate(scores), labels)[0])
+    test = click_instances(corpus, "test", 0)
+    return area(model.predict_click(test.histories, test.items), test.labels > 0)

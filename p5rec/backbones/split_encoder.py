@@ -46,7 +46,7 @@ class TokenStates:
         return np.diff(self.offsets)
 
     def take(self, texts: np.ndarray) -> tuple[Tensor, Tensor]:
-        """``(B, T, D)`` float32 states of ``texts (B,)``, and ``(B, T)`` bool, their real tokens."""
+        """``(B, T, D)`` float32 states of ``texts (B,)``; ``(B, T)`` bool, their real tokens."""
         starts, lengths = self.offsets[texts], self.lengths[texts]
         at = np.arange(int(lengths.max()))
         real = at < lengths[:, None]

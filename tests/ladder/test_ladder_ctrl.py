@@ -1,51 +1,45 @@
-"""CTRL on the planted world: a word shared by rare items decides the click, or does not."""
+"""CTRL finds that a word in the titles of rare items decides the click."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from topic_world import fitted_auc, save_word_encoder, topic_world
+from ladder_records import CheckPlanted
+from topic_world import area_of, save_word_encoder, topic_world
 
-pytestmark = pytest.mark.ladder
-TEMPLATE = "an item, title is {title}"
-BASE = {"kind": "autoint", "epochs": 40}
-ALIGNMENT = {"epochs": 10, "batch": 256, "learning_rate": 5e-3, "text_learning_rate": 1e-3}
-MARGIN = 0.02  # AUC
+from p5rec.metrics.intervals import Difference, paired
+
+CTRL = {
+    "kind": "ctrl",
+    "base": {"kind": "autoint", "epochs": 40, "patience": 12, "l2": 20},
+    "texts": {"template": "an item, title is {title}"},
+    "alignment": {"epochs": 10, "batch": 256, "learning_rate": 5e-3, "text_learning_rate": 1e-3},
+}
 
 
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.mark.ladder
+@pytest.mark.system("ctrl")
+def test_aligned_texts_beat_permuted_texts(tmp_path: Path, check_planted: CheckPlanted) -> None:
     torch.manual_seed(0)
-    return save_word_encoder(tmp_path_factory.mktemp("encoder"))
+    encoder = save_word_encoder(tmp_path / "encoder")
+    planted, null = (_difference(encoder, tmp_path, planted=each) for each in (True, False))
+    check_planted(
+        "alignment with the texts of rows beats alignment with permuted texts",
+        "AUC", planted=planted, null=null,
+    )  # fmt: skip
 
 
-def test_aligned_titles_help_where_a_word_decides(encoder: Path, tmp_path: Path) -> None:
-    gain, control = _gains(encoder, tmp_path, planted=True)
-    assert gain > MARGIN
-    assert gain - control > MARGIN
-
-
-def test_they_do_not_help_where_words_are_random(encoder: Path, tmp_path: Path) -> None:
-    gain, control = _gains(encoder, tmp_path, planted=False)
-    assert gain < MARGIN
-    assert gain - control < MARGIN
-
-
-def _gains(encoder: Path, root: Path, *, planted: bool) -> tuple[float, float]:
-    """The AUC of CTRL and of its permuted control, each minus that of the click model alone.
-
-    The click model alone may train as many epochs more as the alignment has.
-    """
+def _difference(encoder: Path, root: Path, *, planted: bool) -> Difference:
     corpus = topic_world(planted=planted)
-    epochs = BASE["epochs"] + ALIGNMENT["epochs"]
-    base = fitted_auc({**BASE, "epochs": epochs}, corpus, root)
-    texts = {"encoder": str(encoder), "template": TEMPLATE}
 
-    def ctrl(**changes: Any) -> float:
-        section = {"kind": "ctrl", "base": BASE, "texts": texts}
-        return fitted_auc({**section, "alignment": {**ALIGNMENT, **changes}}, corpus, root)
+    def area(**changes: Any) -> Any:
+        texts = {**CTRL["texts"], "encoder": str(encoder)}
+        section = {**CTRL, "texts": texts, "alignment": {**CTRL["alignment"], **changes}}
+        return area_of(section, corpus, root)
 
-    return ctrl() - base, ctrl(permuted=True) - base
+    users = corpus.interactions.users[corpus.split.mask("test")].astype(np.int64)
+    return paired(area(), area(permuted=True), users, seed=0)[0]

@@ -23,6 +23,7 @@ from p5rec.methods.systems.ctrl.method import TEMPLATE, Ctrl
 from p5rec.methods.systems.ctrl.rows import aligned_rows, row_texts
 from p5rec.models.alignment import Alignment
 
+pytestmark = pytest.mark.system("ctrl")
 BASE = {"kind": "autoint", "epochs": 2, "embedding": 4, "hidden": [8]}
 SWITCHES: dict[str, dict[str, Any]] = {
     "cosine": {"alignment": {"similarity": "cosine"}},
@@ -42,7 +43,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def corpus() -> Any:
-    return topic_world(users=20, items=12, events=6)
+    return topic_world(users=20, items=12, events=9)
 
 
 @pytest.fixture(scope="module")
