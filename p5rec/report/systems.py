@@ -63,7 +63,12 @@ SYSTEMS = (
         "p5rec run rating",
     ),
     System("kar", "Xi et al., RecSys 2024 (arXiv:2306.10933)", "feature engineering"),
-    System("ctrl", "Li et al., 2023 (arXiv:2306.02841)", "feature encoder"),
+    System(
+        "ctrl",
+        "Li et al., 2023 (arXiv:2306.02841)",
+        "feature encoder",
+        "p5rec run recipes/configs/systems/ctrl.yaml",
+    ),
     System("genre", "Liu et al., WSDM 2024 (arXiv:2305.06566)", "feature engineering"),
     System(
         "unisrec",
