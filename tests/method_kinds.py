@@ -28,6 +28,11 @@ SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind
     "u-bert-pretraining": UBERT,
     "u-bert": UBERT,
     "kar": {"base": {"kind": "logistic", "tune": {}, "epochs": 1}, "hidden": (4, 2)},
+    "ctrl": {
+        "base": {"kind": "autoint", "epochs": 1},
+        "texts": {"encoder": "tiny"},
+        "alignment": {"epochs": 1, "batch": 8, "width": 8},
+    },
     "lead-sentence": {"task": "summary"},
     **{kind: {"task": "explanation"} for kind in WRITERS},
     **{kind: {"epochs": 1} for kind in CLICK_MODELS},

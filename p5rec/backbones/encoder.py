@@ -48,15 +48,11 @@ def encode(
         UserError: the encoder does not exist, is not on this machine and may not be downloaded, has
             no weights in safetensors, or has fewer layers.
     """
-    tokenizer, model = _opened(encoder, layer, download)
-    escape = literal_for(tokenizer)
-    escaped = [escape(text) for text in texts]
-    ids = tokenizer(escaped, truncation=True, max_length=max_tokens)["input_ids"] if texts else []
+    tokenizer, model = open_encoder(encoder, layer, download)
+    ids = token_ids(tokenizer, texts, max_tokens)
     vectors = np.full((len(texts), model.config.hidden_size), np.nan, dtype=np.float32)
     with torch.inference_mode(), open_bar(len(texts), "encode", "text") as bar:
-        for chosen in _of_equal_length(
-            np.array([len(each) for each in ids], dtype=np.int64), batch
-        ):
+        for chosen in of_equal_length(ids, batch):
             tokens = torch.tensor([ids[i] for i in chosen])
             if layer is None:
                 hidden = model(input_ids=tokens).last_hidden_state
@@ -67,8 +63,12 @@ def encode(
     return vectors
 
 
-def _opened(encoder: str, layer: int | None, download: bool) -> tuple[Any, Any]:
-    """The tokenizer and the model of ``encoder``."""
+def open_encoder(encoder: str, layer: int | None, download: bool) -> tuple[Any, Any]:
+    """The tokenizer and the model of ``encoder``, which must have hidden state ``layer``.
+
+    Raises:
+        UserError: see :func:`encode`.
+    """
     quiet()
 
     def read(source: str, local: bool) -> tuple[Any, Any]:
@@ -89,12 +89,24 @@ def _opened(encoder: str, layer: int | None, download: bool) -> tuple[Any, Any]:
     return tokenizer, model
 
 
-def _of_equal_length(lengths: np.ndarray, batch: int) -> Iterator[np.ndarray]:
+def token_ids(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+    """The tokens of each text; control tokens of the encoder in a text are split."""
+    if not texts:
+        return []
+    escape = literal_for(tokenizer)
+    escaped = [escape(text) for text in texts]
+    ids: list[list[int]] = tokenizer(escaped, truncation=True, max_length=max_tokens)["input_ids"]
+    return ids
+
+
+def of_equal_length(ids: Sequence[Sequence[int]], batch: int) -> Iterator[np.ndarray]:
     """Indices of at most ``batch`` texts of one length above 0, shortest first.
 
     Args:
-        lengths: ``(N,)`` tokens of each text.
+        ids: the tokens of each text.
+        batch: most texts.
     """
+    lengths = np.array([len(each) for each in ids], dtype=np.int64)
     for length in np.unique(lengths[lengths > 0]):
         same = np.flatnonzero(lengths == length)
         yield from np.split(same, range(batch, len(same), batch))

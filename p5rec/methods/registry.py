@@ -46,6 +46,7 @@ METHODS = Registry(
         "din": "p5rec.methods.click.kinds:Din",
         "boosted-trees": "p5rec.methods.click.trees:BoostedTrees",
         "kar": "p5rec.methods.systems.kar.method:Kar",
+        "ctrl": "p5rec.methods.systems.ctrl.method:Ctrl",
         "lead-sentence": "p5rec.methods.baselines.text:LeadSentence",
         "most-frequent": "p5rec.methods.baselines.text:MostFrequent",
         "most-frequent-of-item": "p5rec.methods.baselines.text:MostFrequentOfItem",

@@ -68,7 +68,12 @@ SYSTEMS = (
         "feature engineering",
         "p5rec run kar",
     ),
-    System("ctrl", "Li et al., 2023 (arXiv:2306.02841)", "feature encoder"),
+    System(
+        "ctrl",
+        "Li et al., 2023 (arXiv:2306.02841)",
+        "feature encoder",
+        "p5rec run ctrl",
+    ),
     System(
         "semantic-id-features",
         "Singh et al., RecSys 2024 (arXiv:2306.08121)",

@@ -73,14 +73,23 @@ def with_average(network: Network, steps: float) -> tuple[Network, RunningMean]:
     return copy, RunningMean(list(network.parameters()), list(copy.parameters()), steps)
 
 
-def updates(losses: Iterable[Tensor], optimizer: torch.optim.Optimizer, mean: RunningMean) -> float:
-    """Takes a step for each loss and returns the mean loss; 0 if there is none."""
+def updates(
+    losses: Iterable[Tensor], optimizer: torch.optim.Optimizer, mean: RunningMean | None = None
+) -> float:
+    """Takes a step for each loss and returns the mean loss; 0 if there is none.
+
+    Args:
+        losses: of each step.
+        optimizer: of the weights.
+        mean: the moving average that follows them, if there is one.
+    """
     values = []
     for loss in losses:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        mean.update()
+        if mean is not None:
+            mean.update()
         values.append(loss.detach())
     return float(torch.stack(values).mean()) if values else 0.0
 

@@ -6,12 +6,12 @@ B instances.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from p5rec.core.artefacts import Lineage
@@ -31,12 +31,32 @@ from .settings import ClickSettings
 from .vectors import read_vectors
 
 
+@dataclass(frozen=True)
+class FurtherLoss:
+    """A loss that is added to the log loss of each step.
+
+    Attributes:
+        parameters: the weights that it trains besides those of the model.
+        learning_rate: of these weights.
+        value: returns the loss of one step.
+    """
+
+    parameters: list[nn.Parameter]
+    learning_rate: float
+    value: Callable[[], Tensor]
+
+
+# (model, B instances, (B,) keys of their events) → trains the model; may return a further loss
+Pretrain = Callable[[ClickModel, Encoded, np.ndarray], FurtherLoss | None]
+
+
 def fit(
     method: ClickSettings,
     corpus: Corpus,
     seed: int,
     inputs: Inputs,
     adapters: MakeAdapters = no_adapters,
+    pretrain: Pretrain | None = None,
 ) -> ClickPredictor:
     """Trains ``method`` on the training instances.
 
@@ -46,6 +66,7 @@ def fit(
         seed: of all random draws.
         inputs: the semantic ids, and the stores of the side vectors.
         adapters: makes those of the side vectors.
+        pretrain: trains the model before it is trained on labels.
 
     Raises:
         UserError: the training instances have one label only.
@@ -65,6 +86,8 @@ def fit(
     with fitting.seeded(seed, method.kind):
         model = click_model(method, encoder.fields, adapters)
         model.bias.data.fill_(labels.mean().logit())
+        keys = log.event_keys[instances.events]
+        further = None if pretrain is None else pretrain(model, encoded, keys)
         copy, mean = fitting.with_average(model, method.ema_epochs * len(labels) / batch)
         fitted = ClickPredictor(
             copy,
@@ -74,9 +97,14 @@ def fit(
         )
         penalties = method.weight_penalty / len(labels), method.l2 / len(labels)
         optimizer = optimizer_of(model, method.learning_rate, penalties)
+        if further is not None:
+            own = {"params": further.parameters, "lr": further.learning_rate, "weight_decay": 0.0}
+            optimizer.add_param_group(own)
 
         def one_epoch(n: int) -> float:
             each = losses(model, encoded, labels, batch, method.field_dropout)
+            if further is not None:
+                each = (loss + further.value() for loss in each)
             return fitting.updates(each, optimizer, mean)
 
         epochs = fitting.train(

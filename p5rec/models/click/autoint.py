@@ -60,7 +60,10 @@ class AutoInt(Interaction):
 
     def forward(self, embedded: Tensor, history: History | None = None) -> Tensor:
         """See :class:`.interaction.Interaction`."""
-        attended = self.layers(embedded).flatten(1)
-        deep = self.perceptron(embedded.flatten(1))
-        out: Tensor = self.out(torch.cat([attended, deep], 1))[:, 0]
+        out: Tensor = self.out(self.represent(embedded))[:, 0]
         return out
+
+    def represent(self, embedded: Tensor, history: History | None = None) -> Tensor:
+        """See :class:`.interaction.Interaction`."""
+        attended = self.layers(embedded).flatten(1)
+        return torch.cat([attended, self.perceptron(embedded.flatten(1))], 1)

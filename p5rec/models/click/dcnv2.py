@@ -33,8 +33,12 @@ class DcnV2(Interaction):
 
     def forward(self, embedded: Tensor, history: History | None = None) -> Tensor:
         """See :class:`.interaction.Interaction`."""
+        out: Tensor = self.out(self.represent(embedded))[:, 0]
+        return out
+
+    def represent(self, embedded: Tensor, history: History | None = None) -> Tensor:
+        """See :class:`.interaction.Interaction`."""
         flat = crossed = embedded.flatten(1)
         for layer in self.crosses:
             crossed = torch.addcmul(crossed, flat, layer(crossed))
-        out: Tensor = self.out(torch.cat([crossed, self.perceptron(flat)], 1))[:, 0]
-        return out
+        return torch.cat([crossed, self.perceptron(flat)], 1)

@@ -29,5 +29,10 @@ class DeepFm(Interaction):
 
     def forward(self, embedded: Tensor, history: History | None = None) -> Tensor:
         """See :class:`.interaction.Interaction`."""
-        deep: Tensor = self.out(self.perceptron(embedded.flatten(1)))[:, 0]
+        deep: Tensor = self.out(self.represent(embedded))[:, 0]
         return pairwise(embedded) + deep
+
+    def represent(self, embedded: Tensor, history: History | None = None) -> Tensor:
+        """See :class:`.interaction.Interaction`: the output of the perceptron."""
+        deep: Tensor = self.perceptron(embedded.flatten(1))
+        return deep

@@ -84,10 +84,14 @@ class Din(Interaction):
 
     def forward(self, embedded: Tensor, history: History | None = None) -> Tensor:
         """See :class:`.interaction.Interaction`."""
+        out: Tensor = self.out(self.represent(embedded, history))[:, 0]
+        return out
+
+    def represent(self, embedded: Tensor, history: History | None = None) -> Tensor:
+        """See :class:`.interaction.Interaction`."""
         assert history is not None, "DIN reads the history"
         query = embedded[:, -self.item_fields :].flatten(1)
         keys = history.items + self.labels(history.labels)
         interest = self.attention(query, keys, history.real)
-        deep = self.perceptron(torch.cat([embedded.flatten(1), interest], 1))
-        out: Tensor = self.out(deep)[:, 0]
-        return out
+        deep: Tensor = self.perceptron(torch.cat([embedded.flatten(1), interest], 1))
+        return deep

@@ -39,3 +39,7 @@ class Interaction(nn.Module):
             history: the events before each instance, if the network reads them.
         """
         raise NotImplementedError
+
+    def represent(self, embedded: Tensor, history: History | None = None) -> Tensor:
+        """``(B, R)`` what the output layer reads; a network without hidden layers has none."""
+        raise NotImplementedError

@@ -67,6 +67,12 @@ class ClickModel(nn.Module):
         fields = self.fields(batch.users, batch.context, batch.items, dropout)
         return self._logits(fields, self.read(batch.events))
 
+    def represent(self, batch: Instances, dropout: float = 0.0) -> Tensor:
+        """``(B, R)`` what the output layer of the interaction reads; arguments as of
+        :meth:`forward`."""
+        embedded, _ = self.fields(batch.users, batch.context, batch.items, dropout)
+        return self.interaction.represent(embedded, self.read(batch.events))
+
     def rank(self, request: Instances, fields: tuple[Tensor, Tensor | None]) -> Tensor:
         """Logits ``(N,)`` of N items for one request, whose history is read once.
 
