@@ -221,7 +221,11 @@ def test_every_source_refuses_a_missing_file(tmp_path: Path, name: str) -> None:
         assert SOURCES.get(name).files(DataConfig(source=name)) == {}
         return
     for path in (None, str(tmp_path / "nowhere.csv")):
-        settings = {"parts": {"one": {"source": "table", "path": path}}} if name == "parts" else {"path": path}
+        settings = (
+            {"parts": {"one": {"source": "table", "path": path}}}
+            if name == "parts"
+            else {"path": path}
+        )
         config = DataConfig(source=name, **settings)
         with pytest.raises(UserError) as caught:
             build(config)

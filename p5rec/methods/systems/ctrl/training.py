@@ -44,7 +44,7 @@ def fit(method: Ctrl, corpus: Corpus, seed: int, inputs: Inputs) -> ClickPredict
     """
     keys, states = read_rows(inputs[ROWS])
     pretrain = partial(_pretrain, method, seed, keys, states)
-    return clicks.fit(method.base, corpus, seed, inputs, pretrain)
+    return clicks.fit(method.base, corpus, seed, inputs, pretrain=pretrain)
 
 
 @dataclass(frozen=True, eq=False)
