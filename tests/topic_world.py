@@ -29,9 +29,9 @@ WORDS = (*TOPICS, *GROUPS, *NAMES, "this", "is", "an", "a", "item", "user", "tit
 
 
 def topic_world(
-    *, users: int = 300, items: int = 1100, events: int = 15, planted: bool = True, seed: int = 0
+    *, users: int = 400, items: int = 1100, events: int = 15, planted: bool = True, seed: int = 0
 ) -> Corpus:
-    """Users click items of half of the topics; each item has a topic, and about three events.
+    """Users click items of half of the topics; an item has a topic, and about four training events.
 
     Args:
         users, items: their number.
@@ -45,7 +45,7 @@ def topic_world(
     group = rng.integers(len(GROUPS), size=users)
     chosen = np.concatenate([rng.permutation(items)[:events] for _ in range(users)])
     owner = np.repeat(np.arange(users), events)
-    noise = rng.random(len(owner)) < 0.15
+    noise = rng.random(len(owner)) < 0.25
     labels = ((topic[chosen] % 2 == 0) ^ noise).astype(np.int8)
     user_ids, item_ids = (
         [f"{kind}{n}" for n in range(m)] for kind, m in (("u", users), ("i", items))
