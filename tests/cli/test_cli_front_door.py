@@ -66,10 +66,10 @@ def test_run_lists_recipes_and_configs(p5rec: Any) -> None:
     configs_of = {
         line.partition(": ")[0]: line.partition(": ")[2].split(", ") for line in out.split("\n")
     }
-    for script in assets("recipes").glob("*.py"):
-        configs = (assets("recipes") / "configs" / script.stem).glob("*.yaml")
-        assert configs_of[script.stem] == sorted(path.stem for path in configs)
-    assert "tiny" in configs_of["sft"]
+    configs = {path.stem for path in (assets("recipes") / "configs").rglob("*.yaml")}
+    assert {name for names in configs_of.values() for name in names} - {""} == configs
+    assert configs_of["sft"] == sorted(configs_of["sft"])
+    assert {"tiny", "kar"} <= {*configs_of["sft"]}
 
 
 @pytest.mark.parametrize(
