@@ -33,6 +33,7 @@ def gain(root: Path, *, known: bool) -> Difference:
     return difference
 
 
+@pytest.mark.xfail(reason="the null data show a gain: +.098 [.029, .164]", strict=True)
 @pytest.mark.ladder
 @pytest.mark.system("kar")
 def test_knowledge_of_topics_beats_permuted_knowledge(
