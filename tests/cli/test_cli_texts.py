@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from tiny_models import save_llama
 
+from p5rec.recommend.writing import factors
 from p5rec.recommend.writing.config import TextPromptsConfig
 
 Command = Callable[..., tuple[int, str, str]]
@@ -89,14 +90,17 @@ def test_errors_are_one_line(
     assert len(error.strip().splitlines()) == 1
 
 
-def test_factors_are_asked_once(p5rec: Command, config: Path, tmp_path: Path) -> None:
-    out, echo = tmp_path / "factors.yaml", "texts.about.generator={kind: prompt}"
-    words = ("texts", "factors", "--config", config, "--name", "about", "--out", out, echo)
-    code, _, error = p5rec(*words, "--scenario", "a film")
+def test_factors_are_asked_once(
+    p5rec: Command, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "factors.yaml"
+    words = ("texts", "factors", "--config", config, "--scenario", "a film", "--out", out)
+    code, _, error = p5rec(*words, "--name", "about", "texts.about.generator={kind: prompt}")
     assert code == 2
     assert "expected a list of factors" in error
-    assert not p5rec(*words, "--scenario", "a film, by\n1. plot\n2. mood")[0]
+    monkeypatch.setattr(factors, "ask_factors", lambda *_: ("plot", "mood"))
+    assert not p5rec(*words, "--name", "about")[0]
     assert TextPromptsConfig(factors=str(out)).read_factors() == ("plot", "mood")
-    code, _, error = p5rec(*words, "--scenario", "a film")
+    code, _, error = p5rec(*words, "--name", "about")
     assert code == 2
     assert "expected a new file" in error
