@@ -24,14 +24,16 @@ class KnowledgeWorld(NamedTuple):
     """A log, and the topic that the vectors of each user and item show.
 
     Attributes:
-        corpus: each user has labelled events with a few items; the last two are for validation and
-            test. A label is 1 if the topic of the item is in the same half as the user's.
+        corpus: each user has labelled events with a few items; the last ones are for validation
+            and test. A label is 1 if the topic of the item is in the same half as the user's.
         users, items: ``(U,)`` and ``(N,)`` topics.
+        seed: of all draws.
     """
 
     corpus: Corpus
     users: np.ndarray
     items: np.ndarray
+    seed: int
 
     def save_vectors(self, folder: Path, *, known: bool = True) -> None:
         """Writes stores named ``users`` and ``items``, and copies that are permuted.
@@ -41,23 +43,32 @@ class KnowledgeWorld(NamedTuple):
             known: the vectors show the topics; else they show topics drawn at random.
         """
         log = self.corpus.interactions
-        directions = derive_rng(0, "directions").normal(size=(TOPICS, WIDTH))
+        directions = derive_rng(self.seed, "directions").normal(size=(TOPICS, WIDTH))
         for of, topics, keys in (
             ("users", self.users, log.user_keys),
             ("items", self.items, log.item_keys),
         ):
-            rng = derive_rng(0, of)
+            rng = derive_rng(self.seed, of)
             shown = topics if known else rng.integers(TOPICS, size=len(topics))
             vectors = directions[shown] + rng.normal(size=(len(topics), WIDTH)) / 2
             about = AboutVectors(of=of, source="file")
             store = VectorStore.of(keys, vectors.astype(np.float32), about, Lineage.none())
             store.save(folder / of)
-            store.permuted(0).save(folder / f"{of} permuted")
+            store.permuted(self.seed).save(folder / f"{of} permuted")
 
 
-def knowledge_world(users: int = 300, items: int = 400, events: int = 12) -> KnowledgeWorld:
-    """A :class:`KnowledgeWorld`."""
-    rng = derive_rng(0, "knowledge world")
+def knowledge_world(
+    users: int, items: int, events: int, *, tested: int = 1, seed: int = 0
+) -> KnowledgeWorld:
+    """A :class:`KnowledgeWorld`.
+
+    Args:
+        users, items: the number of each.
+        events: of each user.
+        tested: events of each user for validation, and for test.
+        seed: of all draws.
+    """
+    rng = derive_rng(seed, "knowledge world")
     taste, topic = rng.integers(TOPICS, size=users), rng.integers(TOPICS, size=items)
     owner = np.repeat(np.arange(users), events)
     chosen = np.concatenate([rng.permutation(items)[:events] for _ in range(users)])
@@ -76,14 +87,15 @@ def knowledge_world(users: int = 300, items: int = 400, events: int = 12) -> Kno
         labels=labels,
         dated=False,
     )
-    of_event = np.where(place == events - 1, 2, np.where(place == events - 2, 1, 0))
+    later = (events - 1 - place) // tested  # 0 for test, 1 for validation
+    of_event = np.maximum(2 - later, 0)
     corpus = Corpus(
         log,
         Catalog(pa.table({"item": item_ids, "title": item_ids})),
         Users(pa.table({"user": user_ids})),
         Split("last", of_event.astype(np.int8)),
     )
-    return KnowledgeWorld(corpus, taste, topic)
+    return KnowledgeWorld(corpus, taste, topic, seed)
 
 
 def fitted(method: Method, corpus: Corpus, vectors: Path, folder: Path, suffix: str = "") -> Any:

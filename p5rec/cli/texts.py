@@ -83,6 +83,40 @@ def encode(
     _save(_with_ids(table, prepared.corpus, store.about.of), out)
 
 
+@app.command()
+def factors(
+    config: Config,
+    scenario: Annotated[str, typer.Option(help="What is recommended: 'a movie'.")],
+    out: Annotated[Path, typer.Option(help="A new .yaml file.")],
+    overrides: Overrides = None,
+    name: Name = "",
+) -> None:
+    """Ask the model of a section `texts` for the factors of a scenario, and write them to a file.
+
+    Edit the file, and name it as `texts.NAME.prompts.factors`. An existing file stays as it is.
+    """
+    check_file(out, (".yaml", ".yml"))
+    if out.exists():
+        todo = "edit it, or name a new one"
+        raise input_error(out, "a new file", "a file with factors", todo)
+    from p5rec.core.config import dump_yaml
+    from p5rec.methods.stored_sections import STORED
+
+    from .inputs import chosen_section, read_sections
+
+    texts = read_sections(config, overrides or [], **STORED).texts
+    chosen = texts[chosen_section(texts, name, "texts")]
+    from p5rec.core.artefacts import writing
+    from p5rec.core.atomic import atomic_write
+    from p5rec.recommend.writing.config import FactorsFile
+    from p5rec.recommend.writing.factors import ask_factors
+
+    found = ask_factors(chosen.generator, chosen.of, scenario)
+    with writing(out), atomic_write(out) as handle:
+        handle.write(dump_yaml(FactorsFile(factors=found)))
+    print(f"{len(found)} factors in {out}: {', '.join(found)}")
+
+
 def _read(
     config: str, overrides: Sequence[str] | None, section: str, name: str
 ) -> tuple[str, Any, Prepared]:

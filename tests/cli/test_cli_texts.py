@@ -9,6 +9,9 @@ import polars as pl
 import pytest
 from tiny_models import save_llama
 
+from p5rec.recommend.writing import factors
+from p5rec.recommend.writing.config import TextPromptsConfig
+
 Command = Callable[..., tuple[int, str, str]]
 
 CONFIG = """\
@@ -85,3 +88,19 @@ def test_errors_are_one_line(
     assert code == 2
     assert message in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_factors_are_asked_once(
+    p5rec: Command, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "factors.yaml"
+    words = ("texts", "factors", "--config", config, "--scenario", "a film", "--out", out)
+    code, _, error = p5rec(*words, "--name", "about", "texts.about.generator={kind: prompt}")
+    assert code == 2
+    assert "expected a list of factors" in error
+    monkeypatch.setattr(factors, "ask_factors", lambda *_: ("plot", "mood"))
+    assert not p5rec(*words, "--name", "about")[0]
+    assert TextPromptsConfig(factors=str(out)).read_factors() == ("plot", "mood")
+    code, _, error = p5rec(*words, "--name", "about")
+    assert code == 2
+    assert "expected a new file" in error

@@ -25,11 +25,11 @@ from p5rec.models.click.experts import ExpertSizes, towers
 
 pytestmark = pytest.mark.system("kar")
 
-BASES = ("logistic", "deepfm", "din")
+BASES = ("logistic", "din")
 
 
 def kar(base: str = "deepfm", **settings: Any) -> Kar:
-    section = {"kind": base, "tune": {}, "epochs": 2, "patience": 0}
+    section = {"kind": base, "tune": {}, "epochs": 1, "patience": 0}
     return Kar(**{"base": section, "hidden": (6, 4), **settings})
 
 
