@@ -1,7 +1,7 @@
 """The likeliest texts of a closed list, such as the topics that a user likes most.
 
-The score of a text is its log-likelihood after the prompt minus its log-likelihood after a neutral
-prompt, which corrects for texts that are likely anyway. R texts.
+The score of a text is its log-likelihood after the prompt minus its mean log-likelihood after
+neutral prompts, which corrects for texts that are likely anyway. R texts.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Choices(ModelConfig):
     kind: Literal["choices"] = "choices"
     choices: tuple[str, ...] | str
     """The texts; or the name of an item attribute, whose values they are."""
-    neutral: str
-    """A prompt that says nothing about the user or item; likelihoods after it are subtracted."""
+    neutral: tuple[str, ...] = Field(min_length=1)
+    """Prompts about nobody in particular; the mean log-likelihoods after them are subtracted."""
     most: int = Field(3, ge=1)
     """Texts in an answer."""
 
@@ -55,8 +55,8 @@ class ChoicesWriter(PromptReader):
         self.texts, self.most = texts, config.most
         words = prefix_free_tokens(opened.vocabulary.tokenizer, texts)
         self.read, self.scorer = sum(map(len, words)), WordScorer(opened.model, words)
-        neutral = Request("", Example(config.neutral, "", "", ""))
-        self.prior = self.likelihoods(self.tokens([neutral]))[0][0]
+        neutral = [Request("", Example(prompt, "", "", "")) for prompt in config.neutral]
+        self.prior = self.likelihoods(self.tokens(neutral))[0].mean(0)
 
     def likelihoods(self, prompts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """``(B, R)`` log-likelihoods of the texts after B prompts, and ``(B,)`` seconds."""
