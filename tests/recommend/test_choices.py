@@ -12,6 +12,7 @@ from small_corpora import make_view
 from tiny_models import save_llama
 
 from p5rec.core.errors import UserError
+from p5rec.core.examples import Example
 from p5rec.core.types import Corpus
 from p5rec.data.stored_texts import StoredTexts
 from p5rec.recommend.writing.choices import Choices, values_of
@@ -68,7 +69,7 @@ def test_texts_are_ordered_by_calibrated_likelihood(corpus: Corpus, model: Path)
     config = topics(model, most=2).generator
     assert isinstance(config, Choices)
     writer = config.open(Assignment("users", corpus.user_ids, corpus.catalog))
-    stored = [prompt_of(corpus, model, user) for user in range(4)]
+    stored = [prompt_of(corpus, user) for user in range(4)]
     answers = writer.write(stored)
     tokenizer = writer.opened.vocabulary.tokenizer
     ids = [tuple(tokenizer(each, add_special_tokens=False)["input_ids"]) for each in TOPICS]
@@ -89,18 +90,16 @@ def test_texts_are_ordered_by_calibrated_likelihood(corpus: Corpus, model: Path)
 
 
 def request(text: str) -> Request:
-    from p5rec.core.examples import Example
-
     return Request("", Example(text, "", "", ""))
 
 
-def prompt_of(corpus: Corpus, model: Path, user: int) -> Request:
+def prompt_of(corpus: Corpus, user: int) -> Request:
     return request(f"User {user} likes {corpus.catalog.titles[user]}. What else?")
 
 
 def test_an_answer_does_not_depend_on_the_others(corpus: Corpus, model: Path) -> None:
     writer = topics(model).generator.open(Assignment("users", [], corpus.catalog))
-    requests = [prompt_of(corpus, model, user) for user in range(5)]
+    requests = [prompt_of(corpus, user) for user in range(5)]
     together = [each.text for each in writer.write(requests)]
     assert together == [writer.write([each])[0].text for each in requests]
 
