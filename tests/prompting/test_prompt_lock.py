@@ -31,7 +31,7 @@ def edit(folder: Path, old: str, new: str) -> None:
 
 
 def test_shipped_prompts_are_locked() -> None:
-    assert len(lock.lint(assets("prompts")).templates()) == 107
+    assert len(lock.lint(assets("prompts")).templates()) == 125
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_check_needs_no_lock_file_but_heeds_one(folder: Path) -> None:
 
 
 def test_hashes_depend_on_what_reaches_the_model(library: PromptLibrary) -> None:
-    assert len(set(library.hashes().values())) == 107
+    assert len(set(library.hashes().values())) == 125
 
 
 def test_the_readme_lists_every_task_and_field() -> None:

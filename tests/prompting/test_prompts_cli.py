@@ -21,7 +21,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
 
 def test_list(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(monkeypatch, "list") == 0
-    assert len(capsys.readouterr().out.splitlines()) == 108
+    assert len(capsys.readouterr().out.splitlines()) == 126
     assert call(monkeypatch, "list", "--family", "rating") == 0
     out = capsys.readouterr().out
     assert len(out.splitlines()) == 9
@@ -42,7 +42,7 @@ def test_lint_and_lock(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert call(monkeypatch, "lint") == 0
-    assert capsys.readouterr().out.startswith("OK: 107 templates in 13 families")
+    assert capsys.readouterr().out.startswith("OK: 125 templates in 15 families")
     shutil.copy(assets("prompts") / "rating.yaml", tmp_path)
     assert call(monkeypatch, "lock", tmp_path) == 0
     assert call(monkeypatch, "lint", tmp_path) == 0
