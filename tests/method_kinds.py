@@ -33,6 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind
         "texts": {"encoder": "tiny"},
         "alignment": {"epochs": 1, "batch": 8, "width": 8},
     },
+    "genre": {"epochs": 1, "synthetic": ["users"], "profile": "users"},
     "lead-sentence": {"task": "summary"},
     **{kind: {"task": "explanation"} for kind in WRITERS},
     **{kind: {"epochs": 1} for kind in CLICK_MODELS},

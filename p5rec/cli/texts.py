@@ -49,9 +49,9 @@ def write(
     import polars as pl
 
     from p5rec.data.stored_texts import StoredTexts
-    from p5rec.pipeline.vectors import build_texts
+    from p5rec.pipeline.vectors import stored_context
 
-    stored = StoredTexts.read(build_texts(name, recipe.texts[name], prepared).path)
+    stored = StoredTexts.read(stored_context(recipe, prepared).texts[name].path)
     text = pl.when(~pl.col("off_form")).then("text").alias("text")
     table = stored.table.with_columns(text).drop("off_form")
     _save(_with_ids(table, prepared.corpus, stored.of), out)
@@ -122,14 +122,16 @@ def _read(
 ) -> tuple[str, Any, Prepared]:
     """The name of the chosen section, the recipe, and its prepared data."""
     from p5rec.methods.stored_sections import STORED, check_stored
+    from p5rec.recommend.writing.config import with_notes
 
     from .inputs import chosen_section, read_prepared, read_sections
 
     recipe = read_sections(config, overrides or [], **STORED)
     name = chosen_section(getattr(recipe, section), name, section)
     vectors = {name: recipe.vectors[name]} if section == "vectors" else {}
-    needed = {config.texts for config in vectors.values()} | ({name} - {*vectors})
-    texts = {each: recipe.texts[each] for each in needed & {*recipe.texts}}
+    named = {config.texts for config in vectors.values()} | ({name} - {*vectors})
+    needed = {each for n in named & {*recipe.texts} for each in with_notes(n, recipe.texts)}
+    texts = {each: recipe.texts[each] for each in needed}
     check_stored(recipe.model_copy(update={"texts": texts, "vectors": vectors}), {})
     _, corpus, data, store = read_prepared(config, overrides or [], evaluable=False)
     from p5rec.core.artefacts import Store

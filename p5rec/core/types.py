@@ -284,6 +284,11 @@ class Histories:
         source, offsets = ranges(self.offsets[1:] - lengths, lengths)
         return replace(self, items=self.items[source], offsets=offsets, **self._at(source))
 
+    def head(self, n: int) -> Histories:
+        """The same requests with only the first ``n`` events of each."""
+        source, offsets = ranges(self.offsets[:-1], np.minimum(self.lengths, n))
+        return replace(self, items=self.items[source], offsets=offsets, **self._at(source))
+
     def of_targets(self) -> Histories:
         """The same requests with only their events of target behaviours."""
         return self if self.behaviours is None else self.where(self.behaviours.is_target)

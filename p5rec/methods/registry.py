@@ -47,6 +47,7 @@ METHODS = Registry(
         "boosted-trees": "p5rec.methods.click.trees:BoostedTrees",
         "kar": "p5rec.methods.systems.kar.method:Kar",
         "ctrl": "p5rec.methods.systems.ctrl.method:Ctrl",
+        "genre": "p5rec.methods.systems.genre.method:Genre",
         "lead-sentence": "p5rec.methods.baselines.text:LeadSentence",
         "most-frequent": "p5rec.methods.baselines.text:MostFrequent",
         "most-frequent-of-item": "p5rec.methods.baselines.text:MostFrequentOfItem",

@@ -34,7 +34,7 @@ class WordScorer:
         words: the token ids of each text, none of them a prefix of another.
     """
 
-    def __init__(self, model: MultitaskModel, words: Sequence[np.ndarray]) -> None:
+    def __init__(self, model: LanguageModel, words: Sequence[np.ndarray]) -> None:
         table = np.full((len(words), max(map(len, words))), END)
         for n, word in enumerate(words):
             table[n, : len(word)] = word

@@ -20,6 +20,7 @@ from p5rec.methods.needs import (
     Vectors,
     needed_names,
 )
+from p5rec.recommend.writing.config import with_notes
 
 from .jobs import Job, JobRunner
 
@@ -127,8 +128,11 @@ class JobGraph:
             }
             for kind in (Texts, Vectors)
         )
-        for name in sorted(texts | {cfg.vectors[n].texts for n in vectors} - {None}):
-            self._add(Job("texts", name), (), LANGUAGE_MODEL)
+        named = sorted(texts | {cfg.vectors[n].texts for n in vectors} - {None})
+        for name in dict.fromkeys(each for n in named for each in with_notes(n, cfg.texts)):
+            notes = cfg.texts[name].prompts.notes
+            before = [] if notes is None else [Job("texts", notes)]
+            self._add(Job("texts", name), before, LANGUAGE_MODEL)
         for name in sorted(vectors):
             config = cfg.vectors[name]
             written = [Job("texts", config.texts)] if config.texts else []

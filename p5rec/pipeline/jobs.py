@@ -78,7 +78,8 @@ class JobRunner:
             case "ids":
                 self._ids(name, nth, self.prepared)
             case "texts":
-                build_texts(name, self.cfg.texts[name], self.prepared)
+                texts = stored_context(self.cfg, self._quiet).texts
+                build_texts(name, self.cfg.texts[name], texts, self.prepared)
             case "vectors":
                 config = self.cfg.vectors[name]
                 texts = stored_context(self.cfg, self._quiet).texts

@@ -34,7 +34,9 @@ def stored_context(recipe: Any, prepared: Prepared, seeds: Sequence[int] = (0,))
         prepared: the data.
         seeds: numbers that are added to the seeds of permutations.
     """
-    texts = Lazy(recipe.texts, lambda name: build_texts(name, recipe.texts[name], prepared))
+    texts: Lazy[Artefact] = Lazy(
+        recipe.texts, lambda name: build_texts(name, recipe.texts[name], texts, prepared)
+    )
 
     def build(name: str) -> list[Artefact]:
         config = recipe.vectors[name]
@@ -44,27 +46,37 @@ def stored_context(recipe: Any, prepared: Prepared, seeds: Sequence[int] = (0,))
     return RunContext(vectors=Lazy(recipe.vectors, build), texts=texts)
 
 
-def build_texts(name: str, config: TextsConfig, prepared: Prepared) -> Artefact:
+def build_texts(
+    name: str, config: TextsConfig, texts: Mapping[str, Artefact], prepared: Prepared
+) -> Artefact:
     """The texts of a section (:class:`p5rec.data.stored_texts.StoredTexts`).
 
     An interrupted stage resumes.
+
+    Args:
+        name: of the section.
+        config: the section.
+        texts: the texts that it may name.
+        prepared: the data.
     """
     generator = config.generator
+    notes = None if config.prompts.notes is None else texts[config.prompts.notes]
     tasks = [TASKS.target(config.open_family()[1].name)] if generator.prompted else []
     stage = prepared.store.stage(
         "texts",
-        partial(write_texts, config, prepared.corpus),
+        partial(write_texts, config, prepared.corpus, notes.path if notes else None),
         config={
             **{key: value for key, value in config.dump().items() if key not in NOT_IN_KEY},
             "generator": generator.settings(),
             "limits": config.prompts.dump()
-            | {"folders": [], "factors": config.prompts.read_factors()},
+            | {"folders": [], "factors": config.prompts.read_factors(), "notes": None},
         },
         code=(write_texts, GENERATORS.target(generator.kind), *generator.code, *tasks),
         inputs={
             "data": prepared.data,
             "family": digest(family_hashes(config)),
             **generator.reads(),
+            **({} if notes is None else {"notes": notes}),
         },
         resumable=True,
         collective=True,

@@ -33,6 +33,7 @@ BOOKS = (
 )
 
 FACTORS = ("genre", "setting", "pace")
+NOTES = ("Mystery, Drama", "Romance", "Crime", "Adventure")  # about the readers
 READERS = {"age": (34, 27, 61, 45), "occupation": ("teacher", "nurse", "sailor", "gardener")}
 
 # user, book, rating, summary, review
@@ -89,7 +90,7 @@ def sample_view() -> CorpusView:
     of_event = np.select([from_end == 1, from_end == 2], [TEST, VALID], TRAIN).astype(np.int8)
     corpus = Corpus(log, Catalog(table), Users(people), Split("sample", of_event))
     ids = [f"<a_{n // 4}><b_{n % 4}><c_{n * 3 % 8}>" for n in range(len(BOOKS))]
-    return CorpusView(corpus, ItemNames(ids, titles), factors=FACTORS)
+    return CorpusView(corpus, ItemNames(ids, titles), factors=FACTORS, notes=NOTES)
 
 
 def sample_records(task: str) -> list[Record]:

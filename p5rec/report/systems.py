@@ -80,7 +80,12 @@ SYSTEMS = (
         "feature engineering",
         "p5rec run semantic-id-features",
     ),
-    System("genre", "Liu et al., WSDM 2024 (arXiv:2305.06566)", "feature engineering"),
+    System(
+        "genre",
+        "Liu et al., WSDM 2024 (arXiv:2305.06566)",
+        "feature engineering",
+        "p5rec run genre",
+    ),
     System(
         "unisrec",
         "Hou et al., KDD 2022 (arXiv:2206.05941)",

@@ -35,7 +35,12 @@ def _user(view: CorpusView, user: int, rng: np.random.Generator, limits: Limits)
     builder.liked(past, rng)
     attributes = limits.cut(view.user_attribute_text(user))
     factors = ", ".join(view.factors)
-    builder.values |= {"user_attributes": attributes, "factors": factors, "description": ""}
+    builder.values |= {
+        "user_attributes": attributes,
+        "factors": factors,
+        "notes": limits.cut(view.note(user)),
+        "description": "",
+    }
     mentions = frozenset(builder.mentions)
     return Record("describe-user", builder.values, user=user, mentions=mentions)
 
@@ -60,7 +65,7 @@ DESCRIBE_USER = Task(
     metrics=(),
     source_fields=(
         *USER, "history_titles", "last_title", "liked_titles", "taste", "rated_titles", "lowest",
-        "highest", "factors",
+        "highest", "factors", "notes",
     ),
     target_fields=WRITTEN,
     rows=_no_rows,

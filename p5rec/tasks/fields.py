@@ -23,6 +23,7 @@ DATA: Mapping[str, str] = {
     "attributes": "attributes in the item table (data.items.columns.attributes)",
     "user_attributes": "attributes in the user table (data.users.columns.attributes)",
     "factors": "factors of the scenario (texts.NAME.prompts.factors)",
+    "notes": "earlier texts about the users (texts.NAME.prompts.notes)",
 }
 
 
@@ -79,6 +80,7 @@ FIELDS: Mapping[str, Field] = {
     "factors": Field(
         "text", "aspects that matter in the scenario, such as `genre, mood`", "factors"
     ),
+    "notes": Field("text", "an earlier text about the user", "notes", truncate="words"),
     "candidates": Field("items", "ids of the target and sampled negatives, shuffled"),
     "candidate_titles": Field("titles", "their titles", truncate="words"),
     "options": Field(

@@ -122,11 +122,13 @@ class CorpusView:
         corpus: the corpus.
         names: of its items.
         factors: aspects that matter in the scenario, for texts about items and users.
+        notes: ``(U,)`` an earlier text about each user, None without one; empty: there are none.
     """
 
     corpus: Corpus
     names: ItemNames
     factors: Sequence[str] = field(default=(), kw_only=True)
+    notes: Sequence[str | None] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if len(self.names.ids) != len(self.corpus.catalog):
@@ -144,6 +146,8 @@ class CorpusView:
             data.add("user_attributes")
         if self.factors:
             data.add("factors")
+        if any(self.notes):
+            data.add("notes")
         return frozenset(data)
 
     @cached_property
@@ -288,6 +292,10 @@ class CorpusView:
     def attribute_text(self, item: int) -> str:
         """An item's attributes as ``name: value, value; name: value``."""
         return _in_words(self.attributes[item])
+
+    def note(self, user: int) -> str:
+        """The earlier text about a user, on one line; "" without one."""
+        return self.names.literal((self.notes[user] if self.notes else None) or "")
 
     def user_attribute_text(self, user: int) -> str:
         """A user's attributes as ``name: value, value; name: value``."""

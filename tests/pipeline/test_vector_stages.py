@@ -59,6 +59,21 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_llama(tmp_path_factory.mktemp("encoder")))
 
 
+NOTED = """\
+family: noted
+task: describe-user
+description: A user with an earlier text.
+target_type: text
+fields: {notes: text, description: text}
+few_shot: {example: "{source} {target}"}
+templates:
+  - id: short
+    version: 1
+    source: "{examples}Known: {notes}"
+    target: "{description}"
+"""
+
+
 def text_file(path: Path, **texts: str) -> dict[str, Any]:
     rows = [json.dumps({"item": item, "text": text}) for item, text in texts.items()]
     path.write_text("\n".join(rows))
@@ -127,10 +142,28 @@ def test_an_interrupted_stage_of_texts_resumes(
 
     monkeypatch.setattr(LocalWriter, "write", fails_once)
     with pytest.raises(KeyboardInterrupt):
-        build_texts("about", config, prepared)
-    stored = StoredTexts.read(build_texts("about", config, prepared).path)
+        build_texts("about", config, {}, prepared)
+    stored = StoredTexts.read(build_texts("about", config, {}, prepared).path)
     assert len(stored.table) == 40
     assert asked == [10] * 5, "the first two shards are not written again"
+
+
+def test_texts_that_show_earlier_texts_follow_them(prepared: Prepared, tmp_path: Path) -> None:
+    (tmp_path / "noted.yaml").write_text(NOTED)
+    path = tmp_path / "first.jsonl"
+    prompts = {"folders": [str(tmp_path)], "notes": "first"}
+    texts = {
+        "first": {"of": "users", "generator": {"kind": "file", "path": str(path)}},
+        "second": {
+            "of": "users", "family": "noted", "prompts": prompts, "generator": {"kind": "prompt"},
+        },
+    }  # fmt: skip
+    user, keys, found = prepared.corpus.user_ids[0], prepared.corpus.interactions.user_keys, []
+    for note in ("quiet", "loud"):
+        path.write_text(json.dumps({"user": user, "text": note}) + "\n")
+        stage = stored_context(recipe({}, texts), prepared).texts["second"]
+        found.append(StoredTexts.read(stage.path).of_keys(keys[:1])[0])
+    assert found == ["Known: quiet", "Known: loud"]
 
 
 def test_an_item_without_a_text_has_no_vector(

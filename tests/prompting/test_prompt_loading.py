@@ -155,7 +155,7 @@ def test_unknown_names_suggest_the_nearest(library: PromptLibrary) -> None:
 def test_extra_folders_add_families(tmp_path: Path) -> None:
     library = PromptLibrary.load(extra=[write(tmp_path, GOOD)])
     assert "shop-rating" in library.families()
-    assert len(library.families()) == 14
+    assert len(library.families()) == 16
 
 
 def test_a_dump_reloads_equal(library: PromptLibrary) -> None:
@@ -172,7 +172,7 @@ def test_a_damaged_dump_is_an_error() -> None:
 
 
 def test_shipped_families_have_eight_templates_two_held_out(library: PromptLibrary) -> None:
-    assert len(library.families()) == 13
+    assert len(library.families()) == 15
     for family in library.families():
         assert len(library.templates(family)) >= 8, family
         assert len(library.templates(family, held_out=True)) == 2, family

@@ -93,7 +93,7 @@ def config(server: Server, **settings: Any) -> Endpoint:
 
 
 def ask(endpoint: Endpoint, *prompts: str) -> list[Answer]:
-    writer = endpoint.open(Assignment("items", []))
+    writer = endpoint.open(Assignment("items", [], make_view().corpus.catalog))
     return writer.write([Request(p, Example(p, "", "t", "t.t.v1")) for p in prompts])
 
 
@@ -104,7 +104,7 @@ def texts_of(server: Server, tmp_path: Path, name: str, **settings: Any) -> Stor
     folder = tmp_path / name
     folder.mkdir(exist_ok=True)
     corpus = make_view().corpus
-    np.save(folder / "lineage.npy", write.write_texts(section, corpus, folder).events)
+    np.save(folder / "lineage.npy", write.write_texts(section, corpus, None, folder).events)
     return StoredTexts.read(folder)
 
 

@@ -57,7 +57,7 @@ def local(model: Path, **settings: Any) -> dict[str, Any]:
 
 def written(config: TextsConfig, corpus: Corpus, folder: Path) -> StoredTexts:
     folder.mkdir(exist_ok=True)
-    lineage = write.write_texts(config, corpus, folder)
+    lineage = write.write_texts(config, corpus, None, folder)
     np.save(folder / "lineage.npy", lineage.events)
     return StoredTexts.read(folder)
 

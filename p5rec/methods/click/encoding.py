@@ -64,6 +64,11 @@ class Encoder:
     users: UserIndex
     events: int
 
+    @property
+    def latest(self) -> int | None:
+        """The latest events of a request that it needs; None: all."""
+        return self.events
+
     def encode(self, histories: Histories, items: np.ndarray) -> Encoded:
         """The instances of B requests, each with its item ``(B,)``."""
         read = None

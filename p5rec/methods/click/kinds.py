@@ -115,10 +115,9 @@ class AutoInt(DeepSettings, ClickMethod):
         return Network(fields, self.embedding, self.layers, self.heads, self.hidden, self.dropout)
 
 
-class Din(DeepSettings, ClickMethod):
-    """DIN (Zhou et al. 2018, arXiv:1706.06978); it also reads the labels of the history."""
+class DinSettings(DeepSettings):
+    """A network over the fields that pools the history by target attention."""
 
-    kind: Literal["din"] = "din"
     history: int = Field(default=20, ge=1)
     """Most recent events that are read."""
     attention: tuple[int, ...] = Field(default=(32, 16), min_length=1)
@@ -136,3 +135,9 @@ class Din(DeepSettings, ClickMethod):
         return Network(
             fields, item_fields, self.embedding, self.attention, self.hidden, self.dropout
         )
+
+
+class Din(DinSettings, ClickMethod):
+    """DIN (Zhou et al. 2018, arXiv:1706.06978); it also reads the labels of the history."""
+
+    kind: Literal["din"] = "din"

@@ -24,7 +24,7 @@ from p5rec.models.click.model import ClickModel
 from ..baselines import fitting
 from ..needs import Inputs
 from .encoding import Encoded, Encoder
-from .features import UserIndex, fields_of
+from .features import DataFields, UserIndex, fields_of
 from .instances import training_instances, validation_instances
 from .predictor import ClickPredictor, MakeAdapters, click_model, no_adapters
 from .settings import ClickSettings
@@ -57,6 +57,7 @@ def fit(
     inputs: Inputs,
     adapters: MakeAdapters = no_adapters,
     pretrain: Pretrain | None = None,
+    encoder_of: Callable[[DataFields], Encoder] | None = None,
 ) -> ClickPredictor:
     """Trains ``method`` on the training instances.
 
@@ -67,19 +68,23 @@ def fit(
         inputs: the semantic ids, and the stores of the side vectors.
         adapters: makes those of the side vectors.
         pretrain: trains the model before it is trained on labels.
+        encoder_of: makes the encoder of requests; None: a plain one.
 
     Raises:
         UserError: the training instances have one label only.
     """
-    log, most = corpus.interactions, method.events_read
-    instances = training_instances(corpus, seed, most)
+    log = corpus.interactions
     fields = fields_of(
         corpus,
         read_vectors(method.vectors, inputs),
         method.item_values(corpus, seed, inputs),
         method.attributes,
     )
-    encoder = Encoder(fields, UserIndex(log.user_keys), most)
+    if encoder_of is None:
+        encoder = Encoder(fields, UserIndex(log.user_keys), method.events_read)
+    else:
+        encoder = encoder_of(fields)
+    instances = training_instances(corpus, seed, encoder.latest)
     encoded = encoder.encode(instances.histories, instances.items)
     labels = torch.from_numpy(instances.labels.astype(np.float32))
     batch = int(np.clip(len(labels) // 10, 1, method.batch))
@@ -164,7 +169,7 @@ def validation_auc(
     predictor: ClickPredictor, corpus: Corpus, seed: int
 ) -> Callable[[], float] | None:
     """The AUC of validation instances; None: they lack one of the labels."""
-    instances = validation_instances(corpus, seed, predictor.encoder.events)
+    instances = validation_instances(corpus, seed, predictor.encoder.latest)
     if instances is None:
         return None
     positive = instances.labels > 0

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from p5rec.core.config import Config, bind, read_yaml
-from p5rec.core.errors import UserError, all_of, input_error
+from p5rec.core.errors import UserError, all_of, did_you_mean, input_error
 from p5rec.data.files import existing
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.template import FamilySpec
@@ -42,6 +42,9 @@ class TextPromptsConfig(Config):
     """Aspects that matter in the scenario, for templates with the field ``factors``; or the path of
     a YAML file with the key ``factors``.
     """
+
+    notes: str | None = None
+    """Name of the recipe's texts about users that templates with the field ``notes`` show."""
 
     def read_factors(self) -> tuple[str, ...]:
         """The factors.
@@ -90,6 +93,8 @@ class TextsConfig(Config):
 
     @model_validator(mode="after")
     def _asks_what_it_reads(self) -> TextsConfig:
+        if self.prompts.notes is not None and self.of != "users":
+            raise ValueError("prompts.notes: texts about users have some; leave it out")
         if self.generator.prompted and self.family is None:
             raise ValueError(f"expected a prompt family for the generator {self.generator.kind}")
         if not self.generator.prompted and (self.family or self.template):
@@ -122,6 +127,23 @@ class TextsConfig(Config):
         return spec, task, library
 
 
+def with_notes(name: str, texts: Mapping[str, TextsConfig]) -> list[str]:
+    """The names of the texts that the section ``name`` reads, directly or not, and its own, last.
+
+    Raises:
+        UserError: texts are unknown, about items, or read themselves.
+    """
+    names, key = [name], f"texts.{name}.prompts.notes"
+    while (notes := texts[names[0]].prompts.notes) is not None:
+        if notes not in texts:
+            raise input_error(key, "the name of texts", repr(notes), did_you_mean(notes, texts))
+        if notes in names or texts[notes].of != "users":
+            got = "texts that read themselves" if notes in names else "texts about items"
+            raise input_error(key, "other texts about users", f"{notes}, {got}", "name others")
+        names.insert(0, notes)
+    return names
+
+
 def check_texts(texts: Mapping[str, TextsConfig]) -> None:
     """Checks the sections by name, without the data.
 
@@ -139,7 +161,10 @@ def check_texts(texts: Mapping[str, TextsConfig]) -> None:
         except UserError as error:
             raise UserError(*(f"texts.{name}: {line}" for line in error.lines)) from None
 
-    all_of(*(partial(check, name, config) for name, config in texts.items()))
+    all_of(
+        *(partial(check, name, config) for name, config in texts.items()),
+        *(partial(with_notes, name, texts) for name in texts),
+    )
 
 
 def _fits(library: PromptLibrary, family: str, of: Of) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from p5rec.core.code import Work
 from p5rec.core.config import Config
 from p5rec.core.examples import Example
+from p5rec.core.types import Catalog
 from p5rec.prompting.answer import AnswerForm
 from p5rec.tasks.literal import Literal as Escape
 
@@ -56,11 +57,13 @@ class Assignment:
     Attributes:
         of: ``items`` or ``users``.
         ids: all external ids of these entities.
+        catalog: the items.
         form: the form of the answers; None: any text.
     """
 
     of: Of
     ids: Sequence[str]
+    catalog: Catalog
     form: AnswerForm | None = None
 
 

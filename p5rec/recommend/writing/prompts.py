@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,11 +38,18 @@ class EntityPrompts:
     template: Template
 
     @classmethod
-    def of(cls, config: TextsConfig, corpus: Corpus, escape: Literal) -> EntityPrompts:
+    def of(
+        cls,
+        config: TextsConfig,
+        corpus: Corpus,
+        escape: Literal,
+        notes: Sequence[str | None] = (),
+    ) -> EntityPrompts:
         """The prompts of ``config``.
 
         Args:
             escape: removes control tokens from data.
+            notes: ``(U,)`` an earlier text about each user; empty: there are none.
 
         Raises:
             UserError: no template, or not the chosen one, fits the data.
@@ -49,7 +57,7 @@ class EntityPrompts:
         spec, task, library = config.open_family()
         rows = [f"<{row}>" for row in range(len(corpus.catalog))]  # no prompt shows an id
         names = ItemNames(rows, corpus.catalog.titles, escape)
-        view = CorpusView(corpus, names, factors=config.prompts.read_factors())
+        view = CorpusView(corpus, names, factors=config.prompts.read_factors(), notes=notes)
         fitting = library.fitting(spec.family, view)
         if config.template is None:
             chosen = [template for template in fitting if not template.held_out]

@@ -16,6 +16,8 @@ GENERATORS = Registry(
         "file": "p5rec.recommend.writing.text_file:TextFile",
         "prompt": "p5rec.recommend.writing.echo:Echo",
         "endpoint": "p5rec.recommend.writing.endpoint:Endpoint",
+        "choices": "p5rec.recommend.writing.choices:Choices",
+        "popular-choices": "p5rec.recommend.writing.popular:PopularChoices",
     },
 )
 

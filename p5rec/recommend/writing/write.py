@@ -15,7 +15,7 @@ from p5rec.core.errors import input_error
 from p5rec.core.examples import Example
 from p5rec.core.rng import sampled
 from p5rec.core.types import TRAIN, Corpus
-from p5rec.data.stored_texts import SCHEMA, TEXTS
+from p5rec.data.stored_texts import SCHEMA, TEXTS, StoredTexts
 from p5rec.decode.grammar import Grammar
 from p5rec.recommend.answer_grammar import grammar_of
 from p5rec.recommend.sharded_output import write_in_shards
@@ -27,19 +27,25 @@ from .prompts import EntityPrompts
 SHARD_SIZE = 128  # texts: what an interrupted run loses at most
 
 
-def write_texts(config: TextsConfig, corpus: Corpus, folder: Path) -> Lineage:
+def write_texts(config: TextsConfig, corpus: Corpus, notes: Path | None, folder: Path) -> Lineage:
     """Writes :class:`p5rec.data.stored_texts.StoredTexts` into ``folder``.
 
     Complete shards of an interrupted run are reused.
 
+    Args:
+        config: the section.
+        corpus: the data.
+        notes: the folder of earlier texts about the users; None: the prompts show none.
+        folder: receives the texts.
+
     Returns:
         The events that the prompts may show: none for items; for users the profile events, or all
-        training events.
+        training events. Earlier texts about users show the same.
 
     Raises:
         UserError: the generator cannot be opened or fails, or no template fits the data.
     """
-    work = _Writing.of(config, corpus)
+    work = _Writing.of(config, corpus, None if notes is None else StoredTexts.read(notes))
     write_in_shards(
         work.table,
         len(work.rows),
@@ -75,7 +81,7 @@ class _Writing:
     grammar: Grammar | None
 
     @classmethod
-    def of(cls, config: TextsConfig, corpus: Corpus) -> _Writing:
+    def of(cls, config: TextsConfig, corpus: Corpus, notes: StoredTexts | None) -> _Writing:
         """The texts of ``config``."""
         log, users = corpus.interactions, config.of == "users"
         ids = corpus.user_ids if users else corpus.catalog.ids
@@ -85,10 +91,11 @@ class _Writing:
         if not len(rows):
             raise input_error("texts", f"{config.of} to write about", "none", "check the data")
         form = config.open_family()[0].answer if config.generator.prompted else None
-        writer = config.generator.open(Assignment(config.of, ids, form))
+        writer = config.generator.open(Assignment(config.of, ids, corpus.catalog, form))
         prompts = None
         if config.generator.prompted:
-            prompts = EntityPrompts.of(config, corpus, writer.escape)
+            shown = () if notes is None else notes.of_keys(log.user_keys)
+            prompts = EntityPrompts.of(config, corpus, writer.escape, shown)
         order = np.argsort(keys[rows], kind="stable")
         return cls(ids, keys, rows[order], writer, prompts, grammar_of(form))
 
