@@ -17,7 +17,7 @@ from p5rec.recommend.serving import ServingConfig
 from p5rec.tasks.queries import Count
 from p5rec.tasks.registry import TASKS
 
-from .schema import SplitName
+from .schema import SplitName, Unit
 
 RANKED_LISTS = "lists"  # marks the ranked lists of a method that also ranks for prompts
 
@@ -33,6 +33,10 @@ class PrimaryConfig(Config):
     """Task of the metric, such as ``click``; ``sequential``: ranked lists."""
     slice: str | None = None
     """Slice of the test instances, such as ``unseen-item``. null: all."""
+    resample: Unit = "users"
+    """What the interval resamples. ``items``: for a claim about new items, where few popular ones
+    have most of the test instances, so that another draw of items would change the result.
+    """
     expected: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Expected difference, for example that of a paper. If it cannot be detected here, an interval
     with 0 is no evidence against it. null: unknown.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,21 @@ from .schema import Decision, Number, Primary, SplitName
 DETECTABLE = 2.8  # standard errors: 1.96 of the interval, and 0.84 for 80 % of test sets
 
 
+class _Side(NamedTuple):
+    """One method of the comparison on one split.
+
+    Attributes:
+        statistic: of the metric alone.
+        users, items: ``(B,)`` those of each test instance.
+        by_seed: the metric under each seed.
+    """
+
+    statistic: Statistic
+    users: np.ndarray
+    items: np.ndarray
+    by_seed: np.ndarray
+
+
 def primary_result(config: PrimaryConfig, measured: Sequence[Measured], seed: int) -> Primary:
     """The verdict of the primary comparison on test, with the difference detectable on validation.
 
@@ -35,10 +51,12 @@ def primary_result(config: PrimaryConfig, measured: Sequence[Measured], seed: in
     Raises:
         UserError: one of the two was not measured on the task, metric, slice or split.
     """
-    a, b, users = _pair(config, measured, "test")
-    (difference,) = paired(a, b, users, seed=seed)
-    on_valid = _pair(config, measured, "valid")
-    error = paired_error(*on_valid, seed=seed)
+    a, b = _pair(config, measured, "test")
+    units = getattr(a, config.resample)
+    (difference,) = paired(a.statistic, b.statistic, units, seed=seed)
+    ours, theirs = _pair(config, measured, "valid")
+    units = getattr(ours, config.resample)
+    error = paired_error(ours.statistic, theirs.statistic, units, seed=seed)
     result = Primary(
         a=config.compare[0],
         b=config.compare[1],
@@ -49,9 +67,13 @@ def primary_result(config: PrimaryConfig, measured: Sequence[Measured], seed: in
         low=difference.low,
         high=difference.high,
         p=difference.p,
-        users=len(np.unique(users)),
+        by_seed=(a.by_seed - b.by_seed).tolist() if len(a.by_seed) + len(b.by_seed) > 2 else [],
+        resample=config.resample,
+        users=_count(a.users),
+        items=_count(a.items),
         detectable=DETECTABLE * error,
-        valid_users=len(np.unique(on_valid[2])),
+        valid_users=_count(ours.users),
+        valid_items=_count(ours.items),
         expected=config.expected,
         verdict="undecidable here",
         sentence="",
@@ -62,22 +84,19 @@ def primary_result(config: PrimaryConfig, measured: Sequence[Measured], seed: in
 
 def _pair(
     config: PrimaryConfig, measured: Sequence[Measured], split_name: SplitName
-) -> tuple[Statistic, Statistic, np.ndarray]:
-    """The metric of the two methods, and the users of their test instances ``(B,)``."""
-    (a, users), (b, others) = (
-        _metric_of(name, config, measured, split_name) for name in config.compare
-    )
-    if not np.array_equal(users, others):
+) -> tuple[_Side, _Side]:
+    """The two methods, on the same test instances."""
+    a, b = (_side(name, config, measured, split_name) for name in config.compare)
+    if not (np.array_equal(a.users, b.users) and np.array_equal(a.items, b.items)):
         got = f"other instances of {config.compare[1]}"
         raise input_error("evaluate.primary", "two methods on the same test instances", got,
                           "name another pair")  # fmt: skip
-    return a, b, users
+    return a, b
 
 
-def _metric_of(
+def _side(
     name: str, config: PrimaryConfig, measured: Sequence[Measured], split_name: SplitName
-) -> tuple[Statistic, np.ndarray]:
-    """The statistic of one value, and the users of its test instances ``(B,)``."""
+) -> _Side:
     task, metric, cut = config.task, config.metric, config.slice
     own = {
         e.method.name: e for e in measured if (e.method.task, e.method.split) == (task, split_name)
@@ -85,18 +104,28 @@ def _metric_of(
     if name not in own:
         raise _unknown("compare", f"a method with {task} predictions on {split_name}", name, own)
     entry = own[name]
-    statistic, users, metrics = entry.statistic, entry.users, list(entry.method.metrics)
+    chosen, metrics = np.ones(len(entry.users), dtype=bool), list(entry.method.metrics)
     if cut is not None:
         if entry.within is None or cut not in entry.method.slices:
             raise _unknown("slice", f"a slice of {task} on {split_name}", cut, entry.method.slices)
         values = entry.method.slices[cut].metrics
-        chosen = entry.slices[cut]
+        chosen = instances_of(entry.slices[cut])
         metrics = [] if values == "unsupported" else list(values)
-        statistic, users = entry.within(chosen), users[instances_of(chosen)]
     if metric not in metrics:
         raise _unknown("metric", f"a metric of {name}", metric, metrics)
+    users, items = entry.users[chosen], entry.items[chosen]
+    if config.resample == "items" and (items < 0).any():
+        raise input_error("evaluate.primary.resample", "test instances with one item each",
+                          f"{task} without", "resample users")  # fmt: skip
     at = metrics.index(metric)
-    return statistic.then(lambda values: values[:, [at]]), users
+
+    def statistic(run: Measured) -> Statistic:
+        whole = run.statistic if cut is None or not run.within else run.within(entry.slices[cut])
+        return whole.then(lambda values: values[:, [at]])
+
+    every = np.ones((1, len(users)))
+    by_seed = np.array([statistic(run)(every)[0, 0] for run in entry.runs or [entry]])
+    return _Side(statistic(entry), users, items, by_seed)
 
 
 def _unknown(key: str, expected: str, got: str, known: Iterable[str]) -> UserError:
@@ -126,6 +155,10 @@ def _gain(one: Primary) -> tuple[Number, Number]:
     return (-one.high, -one.low) if one.metric in LOWER_IS_BETTER else (one.low, one.high)
 
 
+def _count(units: np.ndarray) -> int:
+    return len(np.unique(units))
+
+
 def _sentence(one: Primary) -> str:
     """The comparison in words."""
     scope = f"{one.task}, test" + (f", slice {one.slice}" if one.slice else "")
@@ -134,6 +167,11 @@ def _sentence(one: Primary) -> str:
         return f"{head}: the difference could not be measured."
     gap = f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}], p {p_value(one.p)}"
     sentence = f"{head}: {gap}, {one.users:,} users."
+    if one.resample == "items":
+        sentence = f"{head}: {gap}, intervals over {one.items:,} items."
+    if one.by_seed:
+        seeds = [gap for gap in one.by_seed if gap is not None]
+        sentence += f" {len(seeds)} seeds: {min(seeds):+.4f} to {max(seeds):+.4f}."
     if one.detectable is None:
         return f"{sentence} The smallest detectable difference is unknown."
     sentence += f" Smallest detectable difference (validation): {one.detectable:.4f}"
@@ -143,5 +181,8 @@ def _sentence(one: Primary) -> str:
     if one.verdict != "undecidable here":
         return sentence
     times = (one.detectable / one.expected) ** 2
-    needed = ceil(times * one.valid_users)
-    return f"{sentence} About {needed:,} test users would decide ({times:.1f} times as many)."
+    units = one.valid_items if one.resample == "items" else one.valid_users
+    needed = ceil(times * units)
+    return (
+        f"{sentence} About {needed:,} test {one.resample} would decide ({times:.1f} times as many)."
+    )

@@ -37,6 +37,7 @@ def plain(value: Any) -> Any:
 Facts = Annotated[dict[str, Any], BeforeValidator(plain)]
 Number = Annotated[float | None, BeforeValidator(plain)]
 SplitName = Literal["test", "valid"]
+Unit = Literal["users", "items"]
 Verdict = Literal["better", "worse", "no difference shown"]
 Decision = Literal["yes", "no", "undecidable here"]
 NO_DIFFERENCE: Verdict = "no difference shown"
@@ -132,16 +133,18 @@ class Comparison(Config):
 
 
 class Primary(Config):
-    """The primary comparison: method ``a`` minus method ``b`` in one metric, paired over users.
+    """The primary comparison: method ``a`` minus method ``b`` in one metric, paired.
 
     Attributes:
         slice: the slice of the test instances; None: all.
         value, low, high: the difference on test and its interval.
         p: two-sided p-value, without correction: the claim is a single one.
-        users: number of test users.
+        by_seed: the difference under each seed; empty where neither method has several seeds.
+        resample: the units that the interval and the detectable difference resample.
+        users, items: of the test instances, their number.
         detectable: the smallest detectable difference, 2.8 standard errors of the paired difference
             on validation.
-        valid_users: number of validation users.
+        valid_users, valid_items: of the validation instances, their number.
         expected: the expected difference, for example that of a paper.
         verdict: whether ``a`` is better. ``no``: it is worse, or the interval contains 0 although
             the expected difference is detectable.
@@ -157,9 +160,13 @@ class Primary(Config):
     low: Number
     high: Number
     p: Number
+    by_seed: list[Number] = Field(default_factory=list)
+    resample: Unit = "users"
     users: int
+    items: int = 0
     detectable: Number
     valid_users: int
+    valid_items: int = 0
     expected: float | None = None
     verdict: Decision
     sentence: str

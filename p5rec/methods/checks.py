@@ -29,19 +29,25 @@ def in_order(methods: Mapping[str, Method]) -> list[str]:
         if name in above:
             cycle = " > ".join((*above, name))
             raise input_error(
-                f"methods.{name}.start", "a first method", f"a cycle ({cycle})", "break it"
+                _start_key(name, methods[name]), "a first method", f"a cycle ({cycle})", "break it"
             )
         if start is not None and start in methods:
             append(start, (*above, name))
         elif start is not None and not is_fitted(Path(start)):
             raise input_error(
-                f"methods.{name}.start", "a method's name or a model's folder", repr(start),
+                _start_key(name, methods[name]), "a method's name or a model's folder", repr(start),
                 did_you_mean(start, [other for other in methods if other != name]),
             )  # fmt: skip
         order[name] = None
 
     all_of(*(partial(append, name) for name in methods))
     return list(order)
+
+
+def _start_key(name: str, method: Method) -> str:
+    """The key of the setting that :attr:`Method.starts_from` reads."""
+    keys = [key for key, value in method if value == method.starts_from]
+    return f"methods.{name}.{keys[0] if keys else 'start'}"
 
 
 def check_methods(methods: Mapping[str, Method], ids: Mapping[str, IdsConfig]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,17 @@ from p5rec.core.errors import UserError
 from p5rec.evaluate.compare import compare, comparisons
 from p5rec.evaluate.config import PrimaryConfig
 from p5rec.evaluate.measure import clicks
-from p5rec.evaluate.measured import Measured
+from p5rec.evaluate.measured import Measured, average
 from p5rec.evaluate.primary import DETECTABLE, primary_result
-from p5rec.metrics.intervals import paired_error
+from p5rec.metrics.intervals import paired, paired_error
 
 USERS = np.repeat(np.arange(60), 20)
 RNG = np.random.default_rng(0)
 LABELS = RNG.random(len(USERS)) < 0.5
 CLAIM: dict[str, Any] = {"compare": ("a", "b"), "metric": "AUC", "task": "click"}
+
+
+ITEMS = np.arange(len(USERS)) % 30
 
 
 def predicted(name: str, signal: float, split: Any, seed: int) -> Measured:
@@ -27,8 +31,9 @@ def predicted(name: str, signal: float, split: Any, seed: int) -> Measured:
     rare = np.arange(len(USERS)) % 4 == 0
     scores = rng.normal(size=len(USERS)) + signal * LABELS * ~rare
     return clicks(
-        name, 1 / (1 + np.exp(-scores)), LABELS, USERS, split=split, seed=0, slices={"rare": rare}
-    )
+        name, 1 / (1 + np.exp(-scores)), LABELS, USERS, split=split, seed=0, slices={"rare": rare},
+        instance_items=ITEMS,
+    )  # fmt: skip
 
 
 def entries(signal: float, other: float) -> list[Measured]:
@@ -83,6 +88,32 @@ def test_lower_losses_win() -> None:
     assert primary_result(config, measured, 0).verdict == "yes"
     backwards = config.model_copy(update={"compare": ("b", "a")})
     assert primary_result(backwards, measured, 0).verdict == "no"
+
+
+def test_items_are_resampled_together() -> None:
+    measured = entries(1.0, 0.8)
+    found = primary_result(PrimaryConfig(**CLAIM, resample="items"), measured, 0)
+    a, b, *on_valid = (m.statistic.then(lambda v: v[:, [0]]) for m in measured)
+    (same,) = paired(a, b, ITEMS, seed=0)
+    assert (found.value, found.low, found.high) == (same.value, same.low, same.high)
+    assert found.detectable == DETECTABLE * paired_error(*on_valid, ITEMS, seed=0)
+    assert "intervals over 30 items" in found.sentence
+    unknown = [replace(m, items=np.full_like(m.items, -1)) for m in measured]
+    with pytest.raises(UserError, match="one item each"):
+        primary_result(PrimaryConfig(**CLAIM, resample="items"), unknown, 0)
+
+
+def test_the_difference_of_each_seed_is_named() -> None:
+    measured = [
+        average([predicted(name, signal, split, seed) for seed in seeds], 0)
+        for split in ("test", "valid")
+        for name, signal, seeds in (("a", 1.5, (1, 2)), ("b", 0.2, (3,)))
+    ]
+    config = PrimaryConfig(**CLAIM, slice="rare")
+    found = primary_result(config, measured, 0)
+    assert len(found.by_seed) == 2
+    assert np.mean(found.by_seed) == pytest.approx(found.value)
+    assert f"2 seeds: {min(found.by_seed):+.4f} to {max(found.by_seed):+.4f}." in found.sentence
 
 
 def test_a_claim_about_a_slice() -> None:

@@ -17,6 +17,7 @@ from p5rec.core.types import Corpus
 from p5rec.data.split import instances
 from p5rec.data.vector_store import VectorStore
 from p5rec.methods.arrays import load_arrays
+from p5rec.methods.checks import in_order
 from p5rec.methods.contract import RULES, check_contract
 from p5rec.methods.needs import Inputs
 from p5rec.methods.systems.unisrec.method import Unisrec, UnisrecPretraining
@@ -201,7 +202,10 @@ def test_vectors_of_another_catalogue_and_a_missing_model_are_one_line(
     vectors = vectors_of(source, tmp_path / "vectors")
     with pytest.raises(UserError, match="expected vectors of some of these"):
         fitted(Unisrec(**SMALL), target, tmp_path / "m", vectors)
-    needs = Unisrec(**SMALL, pretrained=str(tmp_path / "none")).needs(0)
+    tuned = Unisrec(**SMALL, pretrained=str(tmp_path / "none"))
+    with pytest.raises(UserError, match=r"methods\.tuned\.pretrained: expected a method's name"):
+        in_order({"tuned": tuned})
+    needs = tuned.needs(0)
     with pytest.raises(UserError, match="expected the weights of a pre-trained UniSRec"):
         needs["pretrained"].hash(tmp_path / "none")
 
