@@ -75,6 +75,12 @@ def use_short_attention(model: Any) -> None:
         model.set_attn_implementation(NAME)
 
 
+def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A bool mask, True for what is read, as one that is added to attention scores."""
+    shown = torch.zeros((), dtype=dtype, device=mask.device)
+    return torch.where(mask, shown, torch.finfo(dtype).min)
+
+
 def adds_mask(model: Any) -> bool:
     """Whether a network expects an additive attention mask (else a boolean one)."""
     return of_transformers(model) and model.config._attn_implementation in ("eager", NAME)

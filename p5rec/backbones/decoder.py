@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
-from .attention import Attend
+from .attention import Attend, additive
 from .base import Traits
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Blocks(nn.Module):
             packed = None if past_key_values is not None else position_ids
             mask = _causal_mask(embedded, seen, packed, whole=self.attend is not None)
         if self.attend is not None and mask is not None:
-            mask = _additive(mask, embedded.dtype)
+            mask = additive(mask, embedded.dtype)
         if position_ids is None:
             position_ids = torch.arange(embedded.shape[1], device=embedded.device)[None] + seen
         hidden = self.emb_dropout(embedded)
@@ -294,12 +294,6 @@ def _rotated(states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     """``(B, H, T, D / H)`` with the pairs of dimensions ``n`` and ``n + D / 2H`` rotated."""
     first, second = states.chunk(2, dim=-1)
     return states * cosines + torch.cat((-second, first), dim=-1) * sines
-
-
-def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """A bool mask as one that is added to attention scores."""
-    shown = torch.zeros((), dtype=dtype, device=mask.device)
-    return torch.where(mask, shown, torch.finfo(dtype).min)
 
 
 def _causal_mask(

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from p5rec.backbones.attention import additive, adds_mask
+
 from .items import ItemModel
-from .positions import any_in_document, item_starts, restarted
+from .positions import Positions, Tree, any_in_document, item_starts, restarted
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,10 @@ class Batch:
             -1 means none. Needs one example a sequence, and no encoder.
         documents: ``(B, T)`` the ascending number of the example that each token of a packed
             sequence belongs to; examples do not attend to each other. None: no packing.
+        after: ``(B, T)`` the token that the document of each token continues, as a branch of a
+            tree: the document also attends to that token and to those before it in their own
+            document, and its positions follow theirs. -1: it continues none. Needs ``documents``,
+            and no encoder. None: no document continues another.
         source, source_mask, source_blank: ``(B, S)`` input of the encoder, if there is one.
     """
 
@@ -45,6 +51,7 @@ class Batch:
     ratings: Tensor | None = None
     candidates: Tensor | None = None
     documents: Tensor | None = None
+    after: Tensor | None = None
     source: Tensor | None = None
     source_mask: Tensor | None = None
     source_blank: Tensor | None = None
@@ -77,7 +84,7 @@ class MultitaskModel(ItemModel):
         embedded, at = self.embed(batch.input_ids, blank=batch.blank)
         inputs = {"inputs_embeds": embedded}
         if documents is not None:
-            inputs["position_ids"] = restarted(documents.gather(1, at.first_tokens))
+            inputs |= self._documents(at, documents, batch.after, embedded.dtype)
         if batch.source is not None:
             inputs["encoded"], inputs["real"] = self.encode(
                 batch.source, batch.source_mask, batch.source_blank
@@ -118,6 +125,19 @@ class MultitaskModel(ItemModel):
                 hidden, at.token_positions, batch, batch.candidates
             )
         return out
+
+    def _documents(
+        self, at: Positions, documents: Tensor, after: Tensor | None, dtype: torch.dtype
+    ) -> dict[str, Tensor]:
+        """Inputs of the decoder that keep documents apart, or make them branches of a tree."""
+        of_position = documents.gather(1, at.first_tokens)
+        if after is None:
+            return {"position_ids": restarted(of_position)}
+        token = after.gather(1, at.first_tokens)
+        position = at.token_positions.gather(1, token.clamp(min=0))
+        tree = Tree(of_position, torch.where(token < 0, -1, position))
+        reads = additive(tree.reads, dtype) if adds_mask(self.causal) else tree.reads
+        return {"position_ids": tree.numbers, "attention_mask": reads}
 
     def _items(
         self, hidden: Tensor, token_positions: Tensor, labels: Tensor, steps_back: Tensor | None

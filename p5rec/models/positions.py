@@ -98,6 +98,44 @@ def restarted(documents: Tensor) -> Tensor:
     return column - torch.where(first_tokens, column, 0).cummax(1).values
 
 
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """What each of P positions reads where prompts continue a history as branches of a tree.
+
+    A document reads its own earlier positions. A branch also reads the history that it continues,
+    up to the position where it branches off, and no other branch.
+
+    Attributes:
+        documents: ``(B, P)`` the document of each position; a document is contiguous.
+        after: ``(B, P)`` the position that the document continues; -1: none.
+    """
+
+    documents: Tensor
+    after: Tensor
+
+    @property
+    def reads(self) -> Tensor:
+        """``(B, 1, P, P)`` bool: whether a position reads another."""
+        column = torch.arange(self.documents.shape[1], device=self.documents.device)
+        same = self.documents[:, :, None] == self.documents[:, None]
+        own = same & (column <= column[:, None])
+        first = self._root[..., None]
+        return (own | ((column >= first) & (column <= self.after[..., None])))[:, None]
+
+    @property
+    def numbers(self) -> Tensor:
+        """``(B, P)``: the index of each position in the sequence from the beginning of the history
+        to it."""
+        return restarted(self.documents) + self.after - self._root + 1
+
+    @property
+    def _root(self) -> Tensor:
+        """``(B, P)``: the first position of the history that a branch continues; 0 for none."""
+        column = torch.arange(self.documents.shape[1], device=self.documents.device)
+        first = column - restarted(self.documents)
+        return torch.where(self.after < 0, 0, first.gather(1, self.after.clamp(min=0)))
+
+
 def any_in_document(marks: Tensor, documents: Tensor | None) -> Tensor:
     """``(B, T)`` bool: whether any token of the same document is marked.
 

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from p5rec.backbones.attention import additive
+
 # tokens of prompts per thread and forward pass on a CPU: activations then fit in its caches
 CACHED_TOKENS = 512
 REREAD_TOKENS = 2**14  # tokens of a forward pass without a key-value cache
@@ -136,10 +138,7 @@ class TreeReader:
         return outputs
 
     def _as_mask(self, visible: Tensor) -> Tensor:
-        if not self.added:
-            return visible
-        hidden = torch.finfo(self.dtype).min
-        return torch.zeros_like(visible, dtype=self.dtype).masked_fill(~visible, hidden)
+        return additive(visible, self.dtype) if self.added else visible
 
 
 def _empty_cache() -> Any:

@@ -125,6 +125,7 @@ def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
     refused = {
         "packing": config.packing,
         "align": config.align,
+        "shared_history": config.shared_history,
         "next_item.targets_per_example": config.next_item.targets_per_example,
     }
     for key, value in refused.items():
@@ -133,6 +134,7 @@ def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
     network = model.causal
     lacking = {
         "packing": config.packing and not model.traits.packing,
+        "shared_history": config.shared_history and not model.traits.kv_cache,
         "gradient_checkpointing": config.gradient_checkpointing
         and not hasattr(network, "gradient_checkpointing_enable"),
     }
