@@ -24,7 +24,7 @@ class Traits:
         state_scale: factor on hidden states before the output head.
         kv_cache: the decoder supports the key-value cache of transformers: it takes
             ``input_ids`` instead of ``inputs_embeds``, and ``attention_mask``, ``position_ids``,
-            ``past_key_values`` and ``use_cache`` too; the mask may be ``(B, 1, T, S)`` bool. A prompt is then computed once for all its
+            ``past_key_values`` and ``use_cache`` too. A prompt is then computed once for all its
             continuations, otherwise once for each.
         packing: attention is restricted to one packed sequence: a new one starts wherever
             ``position_ids (B, T)`` restart.
