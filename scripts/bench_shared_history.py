@@ -35,7 +35,9 @@ SHARES = {
 HISTORIES = {"next-item": {"share": 3}, "rating-sequence": {"share": 2}}
 
 
-def method(tasks: Mapping[str, Any], batch: int, options: argparse.Namespace, *, shared: bool) -> Any:
+def method(
+    tasks: Mapping[str, Any], batch: int, options: argparse.Namespace, *, shared: bool
+) -> Any:
     """The recipe's model on ``tasks``."""
     train = {
         "tasks": tasks, "steps": options.steps, "batch": batch, "max_tokens": 200,
@@ -80,8 +82,9 @@ def rates(tasks: Mapping[str, Any], options: argparse.Namespace) -> tuple[float,
         steps_of(method(tasks, options.histories, options, shared=True)),
     )
     measured = [np.array(steps) for steps in zip(*zip(*ways, strict=True), strict=True)]
-    separate, shared = (answers.sum() / seconds.sum() for seconds, answers in
-                        (each[1:].T for each in measured))  # the first step warms up
+    separate, shared = (
+        answers.sum() / seconds.sum() for seconds, answers in (each[1:].T for each in measured)
+    )  # the first step warms up
     return float(separate), float(shared)
 
 
@@ -108,7 +111,9 @@ def main() -> None:
     head = ["families", "separate, answers/s", "shared, answers/s", "ratio"]
     print("\n".join(table(head, rows)))
     if options.json is not None:
-        options.json.write_text(json.dumps({"options": vars(options) | {"json": None}, "rates": found}))
+        options.json.write_text(
+            json.dumps({"options": vars(options) | {"json": None}, "rates": found})
+        )
 
 
 if __name__ == "__main__":

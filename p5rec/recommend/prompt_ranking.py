@@ -13,7 +13,7 @@ from p5rec.decode.allowed import Allowed, OpenNodes
 from p5rec.decode.beam import Cap, Scorer, beam_search
 from p5rec.decode.stochastic_beam import GumbelNoise
 from p5rec.decode.trie import Trie
-from p5rec.models.scorer import code_scorer
+from p5rec.models.scorer import code_scorer, prompt_reader
 from p5rec.models.titles import title_scorer
 
 from .batching import prompt_batches
@@ -78,7 +78,7 @@ def rank_for_prompts(
         if config.search == "sample":
             noise = GumbelNoise(torch.from_numpy(seeds[numbers]).to(device), trie)
         batch_items, batch_scores = beam_search(
-            scorer(ids, mask),
+            scorer(reader=prompt_reader(bundle.model, ids, mask)),
             trie,
             beams,
             k=k,

@@ -17,6 +17,7 @@ from torch import Tensor
 from p5rec.metrics.rating import LIKED
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import RatedHistories, prefix_free_tokens
+from p5rec.models.scorer import prompt_reader
 from p5rec.models.words import RatingWordScorer, WordScorer
 from p5rec.tasks.view import CorpusView
 
@@ -73,7 +74,7 @@ def rate(
     above = scale >= liked
     result = RatingEstimates({}, {})
     for numbers, ids, mask in prompt_batches(bundle, prompts, batches, desc="rate", unit="pair"):
-        state, logs = words.read(ids, mask)
+        state, logs = words.read(prompt_reader(model, ids, mask))
         estimates: dict[str, Tensor] = {}
         probabilities: dict[str, Tensor] = {}
         if model.heads is not None:
@@ -106,7 +107,7 @@ def yes_probabilities(
     probabilities = np.empty(len(prompts), dtype=np.float32)
     batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="decide", unit="prompt")
     for numbers, ids, mask in batches:
-        _, logs = words.read(ids, mask)
+        _, logs = words.read(prompt_reader(bundle.model, ids, mask))
         probabilities[numbers] = logs.softmax(-1)[:, 0].cpu().numpy()
     return probabilities
 
