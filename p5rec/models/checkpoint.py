@@ -137,8 +137,11 @@ class Bundle:
         ]
 
     def history(self, past: Past) -> np.ndarray:
-        """``(T,)`` the latest of ``past`` as token ids, each event followed by its rating."""
-        items, ratings = (each[-self.settings.window :] for each in past)
+        """``(T,)`` the latest of ``past`` as token ids, each event followed by its rating.
+
+        There are at most as many events as the last one of a training window sees.
+        """
+        items, ratings = (each[1 - self.settings.window :] for each in past)
         return self._rated_histories.write(items, ratings).tokens
 
     @cached_property
