@@ -148,12 +148,15 @@ def test_a_branch_sees_neither_siblings_nor_later_events(bundle: Bundle) -> None
     assert example.after is not None
     chosen = int(np.unique(example.branches[example.after < example.after.max()])[1])
     own = example.branches == chosen
-    labels = np.where(own, example.labels, IGNORE)
+    targets = {
+        "labels": np.where(own, example.labels, IGNORE),
+        "ratings": np.where(own, example.ratings, np.float32(np.nan)),
+    }
     limit = int(example.after[own][0])
     hidden = ~own & ((example.branches > 0) | (np.arange(len(own)) > limit))
     other = np.where(hidden, example.input_ids[::-1], example.input_ids)
     assert (other != example.input_ids).any()
-    changed = [replace(example, input_ids=ids, labels=labels) for ids in (example.input_ids, other)]
+    changed = [replace(example, input_ids=ids, **targets) for ids in (example.input_ids, other)]
     batches = [collated(bundle, [each]) for each in changed]
     with torch.no_grad():
         losses = [float(bundle.model(Batch(**batch), 1)["loss"]) for batch in batches]
