@@ -66,7 +66,7 @@ class BundleSettings(Config):
     window: int = 100  # maximum events of a history in the input
     prepend_bos: bool = True  # every history starts with the start token; false: empty ones only
     statistics: bool = False  # rating statistics of item and user precede each rating
-    rated_histories: bool = False  # each event is followed by its rating
+    shared_history: bool = False  # prompts follow a history, with the ratings there are
     behaviours: tuple[str, ...] = ()  # distinguished in histories; the first is the default
     max_tokens: int = 768  # of a prompt
     prompts: PromptsConfig = PromptsConfig()
@@ -118,7 +118,7 @@ class Bundle:
     def histories(self, histories: Histories) -> list[np.ndarray]:
         """B prompts as token ids: the latest events of each history."""
         start, latest = np.array([self.bos]), histories.tail(self.settings.window)
-        if self.settings.rated_histories:
+        if self.settings.shared_history:
             return self._rated(latest)
         return [
             np.concatenate([start, tokens])

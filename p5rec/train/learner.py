@@ -75,7 +75,7 @@ def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
         window=config.train.next_item.window,
         prepend_bos=config.train.next_item.bos_probability == 1,
         statistics=config.train.next_item.statistics,
-        rated_histories=config.train.shared_history is not None and rated,
+        shared_history=config.train.shared_history is not None,
         behaviours=distinguished,
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,

@@ -184,7 +184,7 @@ def test_a_history_of_the_model_is_written_as_in_training() -> None:
     config = learner()
     view = make_view()
     settings = settings_of(config, view.corpus)
-    assert settings.rated_histories
+    assert settings.shared_history
     assert settings.scale == SCALE
 
 
