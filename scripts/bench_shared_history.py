@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from trainers import setup_of
 
+from p5rec.backbones.tree_attention import use_tree_attention
 from p5rec.methods.generative.method import Generative
 from p5rec.models.multitask import Batch
 from p5rec.report.markdown import table
@@ -56,6 +57,7 @@ def steps_of(chosen: Generative) -> Iterator[tuple[float, int]]:
     """Seconds and answers of each step."""
     setup = setup_of(chosen, rated=True)
     model, train = setup.bundle.model.train(), chosen.train
+    use_tree_attention(model.causal)
     schedule = Schedule(setup.rows, setup.task_of, train)
     collate = schedule.collator(setup.bundle.tokenizer.pad_token_id, None)
     for step in range(train.steps):
@@ -93,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--prompts", type=int, default=32)
     parser.add_argument("--window", type=int, default=80)
-    parser.add_argument("--histories", type=int, default=4, help="histories in a batch")
+    parser.add_argument("--histories", type=int, default=2, help="histories in a batch")
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--families", nargs="*", default=list(SHARES))
     parser.add_argument("--json", type=Path)

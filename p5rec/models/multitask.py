@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from p5rec.backbones.attention import additive, adds_mask
+from p5rec.backbones.tree_attention import takes_blocks
 
 from .items import ItemModel
 from .positions import Positions, Tree, any_in_document, item_starts, restarted
@@ -34,7 +36,8 @@ class Batch:
         candidates: ``(B, T, K)`` items to score at the first token of an item; a first entry of
             -1 means none. Needs one example a sequence, and no encoder.
         documents: ``(B, T)`` the ascending number of the example that each token of a packed
-            sequence belongs to; examples do not attend to each other. None: no packing.
+            sequence belongs to, -1 for padding; examples do not attend to each other. None: no
+            packing.
         after: ``(B, T)`` the token that the document of each token continues, as a branch of a
             tree: the document also attends to that token and to those before it in their own
             document, and its positions follow theirs. -1: it continues none. Needs ``documents``,
@@ -82,7 +85,7 @@ class MultitaskModel(ItemModel):
             batch.labels, batch.weights, batch.ratings, batch.documents
         )  # fmt: skip
         embedded, at = self.embed(batch.input_ids, blank=batch.blank)
-        inputs = {"inputs_embeds": embedded}
+        inputs: dict[str, Any] = {"inputs_embeds": embedded}
         if documents is not None:
             inputs |= self._documents(at, documents, batch.after, embedded.dtype)
         if batch.source is not None:
@@ -128,7 +131,7 @@ class MultitaskModel(ItemModel):
 
     def _documents(
         self, at: Positions, documents: Tensor, after: Tensor | None, dtype: torch.dtype
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, Any]:
         """Inputs of the decoder that keep documents apart, or make them branches of a tree."""
         of_position = documents.gather(1, at.first_tokens)
         if after is None:
@@ -136,6 +139,10 @@ class MultitaskModel(ItemModel):
         token = after.gather(1, at.first_tokens)
         position = at.token_positions.gather(1, token.clamp(min=0))
         tree = Tree(of_position, torch.where(token < 0, -1, position))
+        if takes_blocks(self.causal):
+            # transformers makes no mask where there is a four-dimensional one; none is read
+            unread = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=documents.device)
+            return {"position_ids": tree.numbers, "attention_mask": unread, "blocks": tree.blocks()}
         reads = additive(tree.reads, dtype) if adds_mask(self.causal) else tree.reads
         return {"position_ids": tree.numbers, "attention_mask": reads}
 

@@ -17,6 +17,7 @@ from trl import SFTConfig
 
 from p5rec.backbones.quiet import quiet
 from p5rec.backbones.transformer import quantised
+from p5rec.backbones.tree_attention import use_tree_attention
 from p5rec.core.artefacts import read_json
 from p5rec.core.errors import UserError, input_error
 from p5rec.core.launch import rank
@@ -110,6 +111,8 @@ def fit(
         processing_class=tokenizer,
     )
     _check_launch(trainer, last, run)
+    if config.shared_history:
+        use_tree_attention(model.causal)
     if config.gradient_checkpointing:
         model.causal.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()

@@ -13,6 +13,7 @@ from small_corpora import ITEMS, make_view
 from tiny_models import llama, make_bundle, save_gpt2, save_llama, scratch, some_codes
 
 from p5rec.backbones.config import BackboneConfig
+from p5rec.backbones.tree_attention import takes_blocks, use_tree_attention
 from p5rec.core.errors import UserError
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.multitask import Batch
@@ -32,6 +33,8 @@ BACKBONES: dict[str, Callable[[Path], BackboneConfig]] = {
     "scratch tokens": lambda _: scratch(items="tokens"),
     "scratch lora": lambda _: scratch(items="positions", lora=True),
     "llama lora": lambda folder: llama(save_llama(folder), lora=True, items="positions"),
+    "llama lora blocks": lambda folder: llama(save_llama(folder), lora=True, items="positions"),
+    "gpt2 blocks": lambda folder: llama(save_gpt2(folder), lora=True, items="positions"),
     "gpt2": lambda folder: llama(save_gpt2(folder), lora=True, items="positions"),
 }
 
@@ -55,8 +58,12 @@ def histories(bundle: Bundle, **train: object) -> TrainingExamples:
 
 @pytest.fixture(scope="module", params=list(BACKBONES))
 def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    config = BACKBONES[request.param](tmp_path_factory.mktemp("model"))
+    name = request.param
+    config = BACKBONES[name](tmp_path_factory.mktemp("model"))
     built = make_bundle(config, some_codes(ITEMS, (7, 8)), scale=SCALE)
+    if name.endswith("blocks"):
+        use_tree_attention(built.model.causal)
+        assert takes_blocks(built.model.causal)
     torch.nn.init.normal_(built.model.heads.regression.weight, std=0.1)
     return built
 
@@ -129,7 +136,7 @@ def test_losses_and_gradients_equal_those_of_separate_examples(
     assert_equal(gradients(bundle, together), gradients(bundle, alone))
 
 
-@pytest.mark.parametrize("bundle", ["llama lora", "scratch"], indirect=True)
+@pytest.mark.parametrize("bundle", ["llama lora", "llama lora blocks", "scratch"], indirect=True)
 def test_gradient_checkpointing_changes_nothing(bundle: Bundle) -> None:
     batch = collated(bundle, [histories(bundle)[n] for n in range(3)])
     plain = gradients(bundle, batch)

@@ -75,8 +75,7 @@ class Collator:
                 tensors[name] = batched(field_values(examples, name), filler)
         branched = [example for example in examples if example.branches is not None]
         if self.packing or branched:
-            documents = _documents(examples)
-            tensors["documents"] = batched(documents, 1 + max(each[-1] for each in documents))
+            tensors["documents"] = batched(_documents(examples), -1)
         if branched:
             tensors["after"] = batched(_after(examples, sequences), -1)
         return tensors | source
