@@ -19,7 +19,7 @@ from p5rec.decode.processor import ItemLogitsProcessor
 from p5rec.decode.token_sequences import TokenSequences
 from p5rec.decode.trie import Trie
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.scorer import code_scorer
+from p5rec.models.scorer import code_scorer, prompt_reader
 
 LEVELS, BOOK = 4, 256
 
@@ -101,6 +101,6 @@ def ours(bundle: Bundle, ids: Tensor, beams: int, allowed: Allowed | None = None
     """Items ``(B, K)`` and their scores of our beam search."""
     trie, ids = bundle.model.trie, ids.to(bundle.model.device)
     opened = None if allowed is None else OpenNodes(trie, allowed)
-    scorer = code_scorer(bundle.model, ids, torch.ones_like(ids))
+    scorer = code_scorer(bundle.model, prompt_reader(bundle.model, ids, torch.ones_like(ids)))
     k = min(beams, len(trie))
     return beam_search(scorer, trie, max(beams, k), k=k, ranks=ranks_of(trie), open_nodes=opened)

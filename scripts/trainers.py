@@ -83,10 +83,10 @@ class Setup:
         return [tables[task][int(n)] for task, n in filled]
 
 
-def setup_of(method: Generative, source: DataConfig = MOVIELENS) -> Setup:
+def setup_of(method: Generative, source: DataConfig = MOVIELENS, *, rated: bool = False) -> Setup:
     """``method`` on the data of ``source`` with semantic ids from co-occurrence.
 
-    It has no rating heads, because SFTTrainer cannot train them.
+    Unless ``rated``, it has no rating heads, because SFTTrainer cannot train them.
     """
     store = Store(cache_home() / "store", notify=lambda _: None)
     data = prepare_data(source, store)
@@ -94,7 +94,8 @@ def setup_of(method: Generative, source: DataConfig = MOVIELENS) -> Setup:
     (ids,) = build_ids(IdsConfig.model_validate(IDS), {}, Prepared(corpus, data, store))
     codes = load_codes(ids.path, corpus.catalog.ids)
     library = training_prompts(method)
-    settings = settings_of(method, corpus).model_copy(update={"scale": ()})
+    settings = settings_of(method, corpus)
+    settings = settings if rated else settings.model_copy(update={"scale": ()})
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
     return Setup(method, corpus, bundle, *build_training_data(method, corpus, bundle, library))
 

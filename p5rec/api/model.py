@@ -135,7 +135,7 @@ class Model:
         Raises:
             UserError: an id is unknown, or the method does not predict ratings.
         """
-        return self._of_pairs("ratings", pairs, frame)
+        return self._of_pairs(["ratings"], pairs, frame)
 
     def predict_click(self, pairs: Frame, frame: Kind | None = None) -> Frame:
         """Predicts the probability of clicks; arguments as those of :meth:`predict_rating`.
@@ -146,7 +146,7 @@ class Model:
         Raises:
             UserError: an id is unknown, or the method does not predict clicks.
         """
-        return self._of_pairs("clicks", pairs, frame)
+        return self._of_pairs(["clicks"], pairs, frame)
 
     def explain(self, pairs: Frame, frame: Kind | None = None) -> Frame:
         """Explains in words why items suit users; arguments as those of :meth:`predict_rating`.
@@ -157,7 +157,30 @@ class Model:
         Raises:
             UserError: an id is unknown, or the method does not explain.
         """
-        return self._of_pairs("explanations", pairs, frame)
+        return self._of_pairs(["explanations"], pairs, frame)
+
+    def predict(
+        self,
+        pairs: Frame,
+        what: Sequence[str] = ("ratings", "clicks", "explanations"),
+        frame: Kind | None = None,
+    ) -> Frame:
+        """Several predictions for each pair; arguments as those of :meth:`predict_rating`.
+
+        A language model that was trained with ``train.shared_history`` reads the history of a user
+        once for all of them.
+
+        Args:
+            what: ``ratings``, ``clicks`` and ``explanations``, or some of them.
+
+        Returns:
+            Rows ``user``, ``item``, ``title``, and a column for each of ``what``: ``rating``,
+            ``click``, ``explanation``.
+
+        Raises:
+            UserError: an id is unknown, or the method does not predict one of them.
+        """
+        return self._of_pairs(what, pairs, frame)
 
     def save(self, folder: str | Path) -> None:
         """Writes the model to ``folder``, atomically, for :func:`load`.
@@ -326,8 +349,8 @@ class Model:
             )  # fmt: skip
         return self.dataset
 
-    def _of_pairs(self, what: str, pairs: Frame, frame: Kind | None) -> Frame:
-        from p5rec.methods.pairs import pair_frame, pair_predictor
+    def _of_pairs(self, what: Sequence[str], pairs: Frame, frame: Kind | None) -> Frame:
+        from p5rec.methods.pairs import pair_frame, pair_predictors
 
         corpus = self._data("pairs").corpus
         column_names(pairs, "pairs")
@@ -336,8 +359,8 @@ class Model:
             raise input_error("pairs", f"a column {missing!r}", "none", "rename the column")
         users = rows_of(table["user"], corpus.user_ids, "user", "pairs")
         items = rows_of(table["item"], corpus.catalog.ids, "item", "pairs")
-        predict = pair_predictor(self.method, self.predictor(), corpus, what)
-        predicted = pair_frame(predict(users, items), corpus, users, items, what)
+        predict = pair_predictors(self.method, self.predictor(), corpus, what)
+        predicted = pair_frame(predict(users, items), corpus, users, items)
         return to_kind(predicted, frame or kind_of(pairs))
 
 

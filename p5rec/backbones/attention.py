@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .transformer import of_transformers
+from .tree_attention import NAME as TREES
 
 NAME = "p5rec_short"
 
@@ -66,13 +67,19 @@ def use_short_attention(model: Any) -> None:
     """Replaces PyTorch's fused attention in a network with :func:`short_attention`."""
     if hasattr(model, "use_attention"):
         model.use_attention(short_attention)
-    elif of_transformers(model) and model.config._attn_implementation == "sdpa":
+    elif of_transformers(model) and model.config._attn_implementation in ("sdpa", TREES):
         from transformers import AttentionInterface
         from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
         AttentionInterface.register(NAME, short_attention)
         AttentionMaskInterface.register(NAME, eager_mask)
         model.set_attn_implementation(NAME)
+
+
+def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A bool mask, True for what is read, as one that is added to attention scores."""
+    shown = torch.zeros((), dtype=dtype, device=mask.device)
+    return torch.where(mask, shown, torch.finfo(dtype).min)
 
 
 def adds_mask(model: Any) -> bool:

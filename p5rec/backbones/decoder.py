@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -19,8 +20,10 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
-from .attention import Attend
+from .attention import Attend, additive
 from .base import Traits
+from .tree_attention import Blocks as TreeBlocks
+from .tree_attention import tree_attention
 
 if TYPE_CHECKING:
     from transformers import GPTNeoXForCausalLM
@@ -60,6 +63,8 @@ class Shape:
 
 class Decoder(nn.Module):
     """A :class:`.base.Network` with initial weights from the current seed of torch."""
+
+    takes_blocks = True  # see Blocks.forward
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -160,6 +165,7 @@ class Blocks(nn.Module):
         inputs_embeds: Tensor | None = None,
         past_key_values: Any = None,
         use_cache: bool = False,
+        blocks: TreeBlocks | None = None,
     ) -> States:
         """Hidden states of tokens.
 
@@ -172,19 +178,22 @@ class Blocks(nn.Module):
                 they continue those in the cache.
             past_key_values: a key-value cache of transformers, which is extended.
             use_cache: no effect: a cache that is given is used.
+            blocks: of :func:`.tree_attention.tree_attention`, in place of a mask.
         """
         embedded = self.embed_in(input_ids) if inputs_embeds is None else inputs_embeds
         seen = 0 if past_key_values is None else past_key_values.get_seq_length()
-        mask = attention_mask
-        if mask is None:
+        mask, attend = attention_mask, self.attend
+        if blocks is not None:
+            mask, attend = None, partial(tree_attention, blocks=blocks)
+        elif mask is None:
             packed = None if past_key_values is not None else position_ids
-            mask = _causal_mask(embedded, seen, packed, whole=self.attend is not None)
-        if self.attend is not None and mask is not None:
-            mask = _additive(mask, embedded.dtype)
+            mask = _causal_mask(embedded, seen, packed, whole=attend is not None)
+        if attend is not None and mask is not None:
+            mask = additive(mask, embedded.dtype)
         if position_ids is None:
             position_ids = torch.arange(embedded.shape[1], device=embedded.device)[None] + seen
         hidden = self.emb_dropout(embedded)
-        inputs = (self._rotation(position_ids, hidden), mask, past_key_values, self.attend)
+        inputs = (self._rotation(position_ids, hidden), mask, past_key_values, attend)
         for block in self.layers:
             if self.checkpointing is not None and self.training:
                 hidden = checkpoint(block, hidden, *inputs, **self.checkpointing)
@@ -294,12 +303,6 @@ def _rotated(states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     """``(B, H, T, D / H)`` with the pairs of dimensions ``n`` and ``n + D / 2H`` rotated."""
     first, second = states.chunk(2, dim=-1)
     return states * cosines + torch.cat((-second, first), dim=-1) * sines
-
-
-def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """A bool mask as one that is added to attention scores."""
-    shown = torch.zeros((), dtype=dtype, device=mask.device)
-    return torch.where(mask, shown, torch.finfo(dtype).min)
 
 
 def _causal_mask(

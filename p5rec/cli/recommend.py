@@ -333,14 +333,13 @@ def _lists(
 
 def _pairs(queries: Queries, what: str, method: Method, predictor: Any, corpus: Corpus) -> Work:
     """Predictions for pairs of user and item."""
-    from p5rec.methods.pairs import pair_frame, pair_predictor
+    from p5rec.methods.pairs import pair_frame, pair_predictors
 
     users, items = _read_pairs(queries.pairs, corpus)
-    predict_pairs = pair_predictor(method, predictor, corpus, what)
+    predict_pairs = pair_predictors(method, predictor, corpus, [what])
 
     def predict(rows: np.ndarray) -> pl.DataFrame:
-        return pair_frame(
-            predict_pairs(users[rows], items[rows]), corpus, users[rows], items[rows], what
-        )
+        chosen = users[rows], items[rows]
+        return pair_frame(predict_pairs(*chosen), corpus, *chosen)
 
     return Work(predict, len(users))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+import numpy as np
 
 
 class Shortener(Protocol):
@@ -21,6 +23,18 @@ class Shortener(Protocol):
         ...
 
 
+class Past(NamedTuple):
+    """The events of a user before a prompt, oldest first.
+
+    Attributes:
+        items: ``(n,)`` item rows.
+        ratings: ``(n,)`` float32, NaN where unknown.
+    """
+
+    items: np.ndarray
+    ratings: np.ndarray
+
+
 @dataclass(frozen=True)
 class Example:
     """One text-to-text training or evaluation record.
@@ -33,6 +47,8 @@ class Example:
         rating: the rating of a rating task, on the data's scale; None for other tasks.
         user, item, event: row numbers of the subject; -1 for none.
         system: the system message, if the template has one.
+        past: the earlier events that the model reads as a sequence before the source; None: the
+            source is all it reads.
         shorten: renders the example with a shorter prompt, for a model with a short context; None
             if the prompt cannot be shortened.
     """
@@ -46,4 +62,5 @@ class Example:
     item: int = -1
     event: int = -1
     system: str = ""
+    past: Past | None = field(default=None, compare=False, repr=False)
     shorten: Shortener | None = field(default=None, compare=False, repr=False)

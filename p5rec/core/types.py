@@ -243,6 +243,7 @@ class Histories:
         behaviours: the behaviours of the S events; None if all are of one kind.
         labels: ``(S,)`` int8, 1 positive, 0 negative, -1 unknown: the label of each event; None if
             the data have no labels.
+        ratings: ``(S,)`` float32, NaN where unknown; None if the data have no ratings.
         context: the context of the B requests by column; empty if it is unknown.
     """
 
@@ -253,6 +254,7 @@ class Histories:
     baskets: np.ndarray | None = None
     behaviours: Behaviours | None = None
     labels: np.ndarray | None = None
+    ratings: np.ndarray | None = None
     context: Mapping[str, Context] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -306,6 +308,7 @@ class Histories:
             "baskets": None if self.baskets is None else self.baskets[source],
             "behaviours": None if self.behaviours is None else self.behaviours.take(source),
             "labels": None if self.labels is None else self.labels[source],
+            "ratings": None if self.ratings is None else self.ratings[source],
         }
 
     def requests(self) -> np.ndarray:

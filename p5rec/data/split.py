@@ -140,6 +140,7 @@ def histories_from(
         None if log.baskets is None else log.baskets[events],
         None if log.behaviours is None else log.behaviours.take(events),
         None if log.labels is None else log.labels[events],
+        None if log.ratings is None else log.ratings[events],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,14 +59,30 @@ def pair_predictor(method: Method, predictor: Any, corpus: Corpus, what: str) ->
     return rate
 
 
+def pair_predictors(
+    method: Method, predictor: Any, corpus: Corpus, what: Sequence[str]
+) -> Callable[[np.ndarray, np.ndarray], dict[str, Any]]:
+    """A function that predicts several things: what is predicted → B predictions.
+
+    A model that was trained on shared histories reads each of them once. Arguments and errors are
+    those of :func:`pair_predictor`, which predicts one thing.
+    """
+    jointly = getattr(predictor, "of_pairs_jointly", None)
+    joint: Callable[..., dict[str, Any]] | None = jointly and jointly(what, corpus)
+    if len(what) > 1 and joint is not None:
+        return joint
+    each = {name: pair_predictor(method, predictor, corpus, name) for name in what}
+    return lambda users, items: {name: own(users, items) for name, own in each.items()}
+
+
 def pair_frame(
-    predictions: Any, corpus: Corpus, users: np.ndarray, items: np.ndarray, what: str
+    predictions: Mapping[str, Any], corpus: Corpus, users: np.ndarray, items: np.ndarray
 ) -> pl.DataFrame:
     """Columns user, item, title, and ``rating``, ``click`` or ``explanation``.
 
     Args:
-        predictions: B, for ``users`` and ``items`` ``(B,)``.
-        what: see :func:`pair_predictor`.
+        predictions: what is predicted (see :func:`pair_predictor`) → B predictions for ``users``
+            and ``items``, ``(B,)`` each.
     """
     ids, titles = corpus.catalog.ids, corpus.catalog.titles
     return pl.DataFrame(
@@ -74,6 +90,6 @@ def pair_frame(
             "user": [corpus.user_ids[row] for row in users],
             "item": [ids[row] for row in items],
             "title": [titles[row] for row in items],
-            what.removesuffix("s"): predictions,
+            **{what.removesuffix("s"): own for what, own in predictions.items()},
         }
     )

@@ -17,7 +17,7 @@ from p5rec.decode.independent_sampling import sample_independently
 
 from .multitask import MultitaskModel
 from .positions import item_starts
-from .scorer import CodeScorer, PositionScorer, code_scorer
+from .scorer import CodeScorer, PositionScorer, code_scorer, prompt_reader
 
 
 class StateScorer(PositionScorer):
@@ -119,7 +119,8 @@ def _scorer(
 ) -> CodeScorer:
     if model.code_head is None:
         before = torch.arange(int(token.max()), device=token.device) < token[:, None]
-        return code_scorer(model, input_ids[sequence, : before.shape[1]], before)
+        ids = input_ids[sequence, : before.shape[1]]
+        return code_scorer(model, prompt_reader(model, ids, before))
     embedded, at = model.embed(input_ids)
     hidden = model.states(inputs_embeds=embedded)
     return StateScorer(model, hidden[sequence, at.token_positions[sequence, token] - 1])

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from p5rec.backbones.vocabulary import Vocabulary
 from p5rec.core.artefacts import digest, file_sha256, library_versions, read_json, write_json
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, input_error
+from p5rec.core.examples import Past
 from p5rec.core.rng import derive_seed, id_keys
 from p5rec.core.types import Corpus, Histories, ItemCodes
 from p5rec.data.known import item_indices
@@ -64,6 +66,7 @@ class BundleSettings(Config):
     window: int = 100  # maximum events of a history in the input
     prepend_bos: bool = True  # every history starts with the start token; false: empty ones only
     statistics: bool = False  # rating statistics of item and user precede each rating
+    shared_history: bool = False  # prompts follow a history, with the ratings there are
     behaviours: tuple[str, ...] = ()  # distinguished in histories; the first is the default
     max_tokens: int = 768  # of a prompt
     prompts: PromptsConfig = PromptsConfig()
@@ -114,13 +117,36 @@ class Bundle:
 
     def histories(self, histories: Histories) -> list[np.ndarray]:
         """B prompts as token ids: the latest events of each history."""
-        start = np.array([self.bos])
+        start, latest = np.array([self.bos]), histories.tail(self.settings.window)
+        if self.settings.shared_history:
+            return self._rated(latest)
         return [
             np.concatenate([start, tokens])
             if self.settings.prepend_bos or not len(tokens)
             else tokens
-            for tokens in self.layout.histories(histories.tail(self.settings.window))
+            for tokens in self.layout.histories(latest)
         ]
+
+    def _rated(self, histories: Histories) -> list[np.ndarray]:
+        ratings = histories.ratings
+        if ratings is None:
+            ratings = np.full(len(histories.items), np.nan, dtype=np.float32)
+        return [
+            self.history(Past(histories.items[begin:end], ratings[begin:end]))
+            for begin, end in pairwise(histories.offsets)
+        ]
+
+    def history(self, past: Past) -> np.ndarray:
+        """``(T,)`` the latest of ``past`` as token ids, each event followed by its rating.
+
+        There are at most as many events as the last one of a training window sees.
+        """
+        items, ratings = (each[1 - self.settings.window :] for each in past)
+        return self._rated_histories.write(items, ratings).tokens
+
+    @cached_property
+    def _rated_histories(self) -> RatedHistories:
+        return self.rated_histories()
 
     def rated_histories(self) -> RatedHistories:
         """Converts histories with ratings to this model's tokens."""

@@ -99,7 +99,7 @@ def fit_prompt(
 ) -> PromptTokens:
     """The prompt in at most ``max_tokens`` tokens, up to the beginning of the target.
 
-    The model's chat template is applied if it has one.
+    The model's chat template is applied if it has one, except after a sequence of events.
 
     A prompt that is too long is shortened by as little as necessary, in this order: the oldest
     events of histories, worked examples, texts and titles. The query, the candidates (by id or
@@ -134,14 +134,16 @@ def fit_prompt(
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, example: Example) -> np.ndarray:
-    if tokenizer.chat_template:
+    chat = bool(tokenizer.chat_template) and example.past is None  # a sequence of items is no chat
+    if chat:
         text = tokenizer.apply_chat_template(
             to_messages(example), tokenize=False, add_generation_prompt=True
         )
     else:
         text = "\n".join(each for each in (example.system, example.source) if each) + "\n"
     # a chat template contains the special tokens; without one the tokenizer adds them
-    ids = tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"]
+    special = not chat and example.past is None
+    ids = tokenizer(text, add_special_tokens=special)["input_ids"]
     return np.asarray(ids, dtype=np.int64)
 
 

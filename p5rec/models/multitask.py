@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from p5rec.backbones.attention import additive, adds_mask
+from p5rec.backbones.tree_attention import takes_blocks
+
 from .items import ItemModel
-from .positions import any_in_document, item_starts, restarted
+from .positions import Positions, Tree, any_in_document, item_starts, restarted
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +36,12 @@ class Batch:
         candidates: ``(B, T, K)`` items to score at the first token of an item; a first entry of
             -1 means none. Needs one example a sequence, and no encoder.
         documents: ``(B, T)`` the ascending number of the example that each token of a packed
-            sequence belongs to; examples do not attend to each other. None: no packing.
+            sequence belongs to, -1 for padding; examples do not attend to each other. None: no
+            packing.
+        after: ``(B, T)`` the token that the document of each token continues, as a branch of a
+            tree: the document also attends to that token and to those before it in their own
+            document, and its positions follow theirs. -1: it continues none. Needs ``documents``,
+            and no encoder. None: no document continues another.
         source, source_mask, source_blank: ``(B, S)`` input of the encoder, if there is one.
     """
 
@@ -45,6 +54,7 @@ class Batch:
     ratings: Tensor | None = None
     candidates: Tensor | None = None
     documents: Tensor | None = None
+    after: Tensor | None = None
     source: Tensor | None = None
     source_mask: Tensor | None = None
     source_blank: Tensor | None = None
@@ -75,9 +85,9 @@ class MultitaskModel(ItemModel):
             batch.labels, batch.weights, batch.ratings, batch.documents
         )  # fmt: skip
         embedded, at = self.embed(batch.input_ids, blank=batch.blank)
-        inputs = {"inputs_embeds": embedded}
+        inputs: dict[str, Any] = {"inputs_embeds": embedded}
         if documents is not None:
-            inputs["position_ids"] = restarted(documents.gather(1, at.first_tokens))
+            inputs |= self._documents(at, documents, batch.after, embedded.dtype)
         if batch.source is not None:
             inputs["encoded"], inputs["real"] = self.encode(
                 batch.source, batch.source_mask, batch.source_blank
@@ -118,6 +128,23 @@ class MultitaskModel(ItemModel):
                 hidden, at.token_positions, batch, batch.candidates
             )
         return out
+
+    def _documents(
+        self, at: Positions, documents: Tensor, after: Tensor | None, dtype: torch.dtype
+    ) -> dict[str, Any]:
+        """Inputs of the decoder that keep documents apart, or make them branches of a tree."""
+        of_position = documents.gather(1, at.first_tokens)
+        if after is None:
+            return {"position_ids": restarted(of_position)}
+        token = after.gather(1, at.first_tokens)
+        position = at.token_positions.gather(1, token.clamp(min=0))
+        tree = Tree(of_position, torch.where(token < 0, -1, position))
+        if takes_blocks(self.causal):
+            # transformers makes no mask where there is a four-dimensional one; none is read
+            unread = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=documents.device)
+            return {"position_ids": tree.numbers, "attention_mask": unread, "blocks": tree.blocks()}
+        reads = additive(tree.reads, dtype) if adds_mask(self.causal) else tree.reads
+        return {"position_ids": tree.numbers, "attention_mask": reads}
 
     def _items(
         self, hidden: Tensor, token_positions: Tensor, labels: Tensor, steps_back: Tensor | None

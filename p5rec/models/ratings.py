@@ -38,6 +38,8 @@ def prefix_free_tokens(
     tokenizer: PreTrainedTokenizerBase, words: Sequence[str]
 ) -> list[np.ndarray]:
     """The token ids of each of ``words``, none of them a prefix of another."""
+    if not words:
+        return []
     ids = [tuple(each) for each in tokenizer(list(words), add_special_tokens=False)["input_ids"]]
     prefixes = {each[:n] for each in ids for n in range(1, len(each))}
     end = tokenizer.eos_token_id

@@ -7,11 +7,14 @@ logits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+
+from p5rec.backbones.attention import additive
 
 # tokens of prompts per thread and forward pass on a CPU: activations then fit in its caches
 CACHED_TOKENS = 512
@@ -75,7 +78,7 @@ class TreeReader:
     def read(self, *, keep: bool = True) -> Tensor:
         """See :class:`Reader`."""
         self.depth, self.ancestors = 0, self.mask.new_zeros(len(self.mask), 1, 0)
-        batch, length = self.mask.shape
+        batch, length = len(self.mask), next(iter(self.prompt.values())).shape[1]
         shared = self._shared_prefix(keep)
         at_once = max(1, CACHED_TOKENS * torch.get_num_threads() // length)
         at_once = at_once if self.mask.device.type == "cpu" else batch
@@ -136,10 +139,7 @@ class TreeReader:
         return outputs
 
     def _as_mask(self, visible: Tensor) -> Tensor:
-        if not self.added:
-            return visible
-        hidden = torch.finfo(self.dtype).min
-        return torch.zeros_like(visible, dtype=self.dtype).masked_fill(~visible, hidden)
+        return additive(visible, self.dtype) if self.added else visible
 
 
 def _empty_cache() -> Any:
@@ -149,6 +149,14 @@ def _empty_cache() -> Any:
     return DynamicCache()
 
 
+def _selected(cache: Any, rows: Tensor) -> Any:
+    """The key-value cache of some rows of a batch, repeated or not; a copy."""
+    out = _empty_cache()
+    for number, layer in enumerate(cache.layers):
+        out.update(layer.keys[rows], layer.values[rows], number)
+    return out
+
+
 def _concatenated(caches: list[Any]) -> Any:
     """The key-value caches of several batches as one; a copy."""
     out = _empty_cache()
@@ -156,6 +164,88 @@ def _concatenated(caches: list[Any]) -> Any:
         keys, values = (torch.cat([getattr(c, n) for c in each]) for n in ("keys", "values"))
         out.update(keys, values, layer)
     return out
+
+
+class BranchReader(TreeReader):
+    """A causal model in which B prompts continue G histories; each history is computed once.
+
+    Args:
+        run: as of :class:`TreeReader`.
+        histories: embeddings ``(G, S, D)`` and mask ``(G, S)``, padded on the right, none empty.
+        prompts: embeddings ``(B, T, D)`` and mask ``(B, T)``, padded on the right, none empty.
+        history_of: ``(B,)`` int64, the history that each prompt continues.
+        added: as of :class:`TreeReader`.
+
+    Attributes:
+        after_histories: ``(G, X)``, once read: the output after each history.
+    """
+
+    after_histories: Tensor
+
+    def __init__(
+        self,
+        run: Callable[..., Tensor],
+        histories: tuple[Tensor, Tensor],
+        prompts: tuple[Tensor, Tensor],
+        history_of: Tensor,
+        *,
+        added: bool,
+    ) -> None:
+        mask = torch.cat([histories[1][history_of], prompts[1]], dim=1)
+        super().__init__(run, {"inputs_embeds": prompts[0]}, mask, right=False, added=added)
+        self.histories = TreeReader(
+            run, {"inputs_embeds": histories[0]}, histories[1], right=True, added=added
+        )
+        self.history_of, self.dtype = history_of, prompts[0].dtype
+
+    def _shared_prefix(self, keep: bool) -> Any:
+        """The key-value cache of the histories, which all prompts begin with."""
+        self.after_histories = self.histories.read()
+        return self.histories.cache
+
+    def _prefill(self, chunk: slice, keep: bool, shared: Any) -> tuple[Tensor, Any]:
+        """See :class:`TreeReader`."""
+        prompts, mask = self.prompt["inputs_embeds"][chunk], self.mask[chunk]
+        length = prompts.shape[1]
+        before = self.mask.shape[1] - length
+        column = torch.arange(length, device=mask.device)
+        own = (column <= column[:, None]).expand(len(mask), -1, -1)
+        reads = torch.cat([mask[:, None, :before].expand(-1, length, -1), own], dim=2)
+        cache = _selected(shared, self.history_of[chunk])
+        outputs = self.run(
+            inputs_embeds=prompts,
+            attention_mask=self._as_mask(reads[:, None]),
+            position_ids=mask[:, :before].sum(1, keepdim=True) + column,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        last = mask[:, before:].sum(1) - 1
+        return outputs[torch.arange(len(outputs), device=outputs.device), last], cache
+
+
+class TakenReader:
+    """Some of the prompts of a :class:`TreeReader` that has read them.
+
+    Args:
+        reader: with its key-value cache.
+        outputs: ``(B, X)``, the output after each of its prompts.
+        rows: ``(b,)`` int64, the prompts to take.
+    """
+
+    def __init__(self, reader: TreeReader, outputs: Tensor, rows: Tensor) -> None:
+        self.outputs = outputs[rows]
+        self._reader = copy(reader)
+        self._reader.mask, self._reader.lengths = reader.mask[rows], reader.lengths[rows]
+        self._reader.ancestors = reader.ancestors[rows]
+        self._reader.cache = _selected(reader.cache, rows)
+
+    def read(self, *, keep: bool = True) -> Tensor:
+        """See :class:`Reader`."""
+        return self.outputs
+
+    def follow(self, inputs: dict[str, Tensor], parents: Tensor) -> Tensor:
+        """See :class:`Reader`."""
+        return self._reader.follow(inputs, parents)
 
 
 class Rereader:

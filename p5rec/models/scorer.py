@@ -13,7 +13,7 @@ from p5rec.backbones.attention import adds_mask
 
 from .language import LanguageModel
 from .multitask import MultitaskModel
-from .readers import DecoderReader, Rereader, TreeReader
+from .readers import BranchReader, DecoderReader, Reader, Rereader, TreeReader
 
 if TYPE_CHECKING:
     from transformers.modeling_outputs import BaseModelOutput
@@ -43,6 +43,31 @@ def prompt_reader(
     )
 
 
+def branch_reader(
+    model: LanguageModel,
+    histories: tuple[Tensor, Tensor],
+    prompts: tuple[Tensor, Tensor],
+    history_of: Tensor,
+) -> BranchReader:
+    """A reader of B prompts that continue G histories, each of which is computed once.
+
+    Args:
+        model: in eval mode, without an encoder and with a key-value cache.
+        histories: ids and mask, ``(G, S)``, padded on the right.
+        prompts: ids and mask, ``(B, T)``, padded on the right.
+        history_of: ``(B,)`` the history that each prompt continues.
+    """
+    embedded, at = model.embed(*histories)
+    asked, asked_at = model.embed(*prompts)
+    return BranchReader(
+        model.states,
+        (embedded, at.real),
+        (asked, asked_at.real),
+        history_of,
+        added=adds_mask(model.causal),
+    )
+
+
 def _decode(
     model: LanguageModel,
     decoder_input_ids: Tensor,
@@ -59,7 +84,7 @@ class CodeScorer(ABC):
 
     Args:
         model: in eval mode.
-        input_ids, attention_mask: ``(B, T)``, padded on either side.
+        reader: of the prompts' hidden states.
         item_head_weight: weight of the item head's log-probabilities, added at the last code.
         table: ``(N, D)`` of the item head (:meth:`p5rec.models.items.ItemModel.item_table`); None:
             it is computed here.
@@ -72,15 +97,13 @@ class CodeScorer(ABC):
     def __init__(
         self,
         model: MultitaskModel,
-        input_ids: Tensor,
-        attention_mask: Tensor,
+        reader: Reader,
         item_head_weight: float = 0.0,
         table: Tensor | None = None,
     ) -> None:
-        self.model, self.table = model, table
+        self.model, self.reader, self.table = model, reader, table
         if model.item_head is not None:
             self.item_head_weight = item_head_weight
-        self.reader = prompt_reader(model, input_ids, attention_mask)
 
     @abstractmethod
     def _read(self) -> Tensor:
@@ -132,7 +155,9 @@ class TokenScorer(CodeScorer):
 
     def _read(self) -> Tensor:
         self.slots: Tensor | None = None  # (B, K): the reader's index of each beam
-        return self.reader.read()
+        state = self.reader.read()
+        self.dtype = state.dtype
+        return state
 
     def _follow(self, codes: Tensor, parents: Tensor) -> Tensor:
         tokens = codes + self.model.starts[self.level]
@@ -143,7 +168,7 @@ class TokenScorer(CodeScorer):
         ambiguous = leaves[self.nodes + 1] - leaves[self.nodes] > 1
         most = int(ambiguous.sum(1).max())
         width = self.model.traits.width
-        states = torch.zeros(*codes.shape, width, device=codes.device, dtype=self.reader.dtype)
+        states = torch.zeros(*codes.shape, width, device=codes.device, dtype=self.dtype)
         order = (~ambiguous).to(torch.int8).argsort(dim=1, stable=True)
         self.slots = order.argsort(dim=1).clamp(max=max(0, most - 1))
         if not most:
@@ -176,11 +201,10 @@ class PositionScorer(CodeScorer):
 
 def code_scorer(
     model: MultitaskModel,
-    input_ids: Tensor,
-    attention_mask: Tensor,
+    reader: Reader,
     item_head_weight: float = 0.0,
     table: Tensor | None = None,
 ) -> CodeScorer:
     """The scorer for the type of ``model``; arguments as in :class:`CodeScorer`."""
     kind = TokenScorer if model.code_head is None else PositionScorer
-    return kind(model, input_ids, attention_mask, item_head_weight, table)
+    return kind(model, reader, item_head_weight, table)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .language import LanguageModel
+from .readers import Reader
 from .scorer import prompt_reader
 from .words import LogitsReader
 
@@ -38,7 +39,8 @@ def generate_tokens(
         most: maximum number of generated tokens.
     """
     if not hasattr(model.causal, "generate"):
-        return _token_by_token(model, prompts, rules, most=most, end=end, filler=filler)
+        reader = prompt_reader(model, *prompts)
+        return token_by_token(model, reader, rules, most=most, end=end, filler=filler)
     embedded, at = model.embed(*prompts, at_end=True)
     # every option is set, so that a checkpoint's own settings have no effect
     tokens: Tensor = model.causal.generate(
@@ -55,16 +57,16 @@ def generate_tokens(
     return tokens
 
 
-def _token_by_token(
+def token_by_token(
     model: LanguageModel,
-    prompts: tuple[Tensor, Tensor],
+    reader: Reader,
     rules: LogitsProcessorList,
     *,
     most: int,
     end: int,
     filler: int,
 ) -> Tensor:
-    reader = prompt_reader(model, *prompts)
+    """As :func:`generate_tokens`, after the prompts of ``reader``, whose outputs are states."""
     logits_reader = LogitsReader(model, reader, reader.read())
     logits = logits_reader.read()
     tokens = torch.empty(len(logits), 0, dtype=torch.int64, device=logits.device)

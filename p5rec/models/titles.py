@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from p5rec.decode.token_sequences import END, TokenSequences
 
 from .generate import ItemTokenScorer
 from .multitask import MultitaskModel
-from .scorer import prompt_reader
+from .readers import Reader
 from .words import LogitsReader
 
 if TYPE_CHECKING:
@@ -44,15 +43,12 @@ def title_tokens(tokenizer: PreTrainedTokenizerBase, titles: Sequence[str]) -> T
     return TokenSequences.build(table[:, : prefix.max()])
 
 
-def title_scorer(
-    model: MultitaskModel, titles: TokenSequences, input_ids: Tensor, attention_mask: Tensor
-) -> ItemTokenScorer:
+def title_scorer(model: MultitaskModel, titles: TokenSequences, reader: Reader) -> ItemTokenScorer:
     """A scorer of ``titles`` after B prompts.
 
     Args:
         model: in eval mode.
         titles: see :func:`title_tokens`.
-        input_ids, attention_mask: ``(B, T)``, padded on the right.
+        reader: of the prompts' hidden states.
     """
-    reader = prompt_reader(model, input_ids, attention_mask)
     return ItemTokenScorer(LogitsReader(model, reader, reader.read()), titles, "items")

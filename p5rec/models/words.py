@@ -20,7 +20,6 @@ from .language import LanguageModel
 from .multitask import MultitaskModel
 from .ratings import rating_words
 from .readers import Reader
-from .scorer import prompt_reader
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -40,15 +39,14 @@ class WordScorer:
             table[n, : len(word)] = word
         self.model, self.sequences = model, TokenSequences.build(table).to(model.device)
 
-    def read(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def read(self, reader: Reader) -> tuple[Tensor, Tensor]:
         """The state after each prompt ``(B, D)`` and log-probabilities of the texts ``(B, R)``.
 
         They are normalised over all tokens, so the probabilities of the R texts sum to at most 1.
 
         Args:
-            ids, mask: ``(B, T)``, padded on the right.
+            reader: of the prompts' hidden states.
         """
-        reader = prompt_reader(self.model, ids, mask)
         trie = self.sequences.trie
         state = reader.read(keep=trie.levels > 1)
         n_texts = len(trie)
@@ -57,7 +55,7 @@ class WordScorer:
             trie,
             n_texts,
             k=n_texts,
-            ranks=trie.subtree_min(torch.arange(n_texts, device=ids.device)),
+            ranks=trie.subtree_min(torch.arange(n_texts, device=state.device)),
         )
         return state, torch.empty_like(scores).scatter_(1, order, scores)
 

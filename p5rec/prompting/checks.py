@@ -177,17 +177,27 @@ def _text_errors(
         yield from _slot_errors(text, allowed, location, fields)
         slots = _names(text)
         used |= slots
-        if side == "source" and isinstance(text, str) and text.count(f"{{{EXAMPLES}}}") != 1:
-            yield (
-                f"{location}: expected the slot {{{EXAMPLES}}} once, got it "
-                f"{text.count(f'{{{EXAMPLES}}}')} times; put it where worked examples belong"
-            )
+        if side == "source" and isinstance(text, str):
+            yield from _examples_errors(text, location, after_history=entry.get("after_history"))
         if side == "target" and isinstance(text, str) and not slots:
             fields_left = ", ".join(target_fields)
             yield f"{location}: expected a field in the target, got none; use one of {fields_left}"
     shot = _mapping(entry.get("few_shot"))
     location = where("templates", i, "few_shot", "example")
     yield from _slot_errors(shot.get("example"), SHOT_SLOTS, location, None)
+
+
+def _examples_errors(text: str, location: str, *, after_history: object) -> Iterator[str]:
+    """The error of a source whose slot of worked examples is missing, repeated or has no use."""
+    slot = f"{{{EXAMPLES}}}"
+    times = text.count(slot)
+    if after_history is True and times:
+        yield f"{location}: expected no slot {slot} with after_history, got one; take it out"
+    elif after_history is not True and times != 1:
+        yield (
+            f"{location}: expected the slot {slot} once, got it {times} times; put it where worked "
+            "examples belong"
+        )
 
 
 def _names(text: object) -> frozenset[str]:

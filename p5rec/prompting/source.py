@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,8 +11,8 @@ from pydantic import Field
 
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
-from p5rec.core.examples import Example
-from p5rec.core.rng import by_key, derive_rng, derive_seed
+from p5rec.core.examples import Example, Past
+from p5rec.core.rng import by_key, derive_rng, derive_seed, occurrence
 from p5rec.tasks.fields import Record
 from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
@@ -68,8 +69,60 @@ def build_example(
         others: the corpus of ``pool``; None: ``view``.
     """
     record = TASKS.get(template.task).build(view, row, np.random.default_rng(seed), config.limits)
+    if template.after_history:
+        return record, replace(render(template, record), past=_past(view, row))
     shots = fewshot.choose(others or view, record, pool, config.shots, seed, config.limits)
     return record, render(template, record, shots)
+
+
+def _past(view: CorpusView, event: int) -> Past:
+    """The events that a prompt about ``event`` may show."""
+    log, rows = view.corpus.interactions, view.past(event)
+    unknown = np.full(len(rows), np.nan, dtype=np.float32)
+    return Past(log.items[rows], unknown if log.ratings is None else log.ratings[rows])
+
+
+class FamilyExamples(Sequence[Example]):
+    """The examples of one family about given rows, in the family's training templates.
+
+    The template and the random choices of the n-th example of an event (or item) depend on its key,
+    n and the seed alone.
+
+    Args:
+        view: the corpus; examples and their histories use training events alone.
+        library: the prompt templates.
+        family: its name.
+        rows: ``(R,)`` training rows of the family's task.
+        seed: seed of every random choice.
+        config: prompt settings.
+        repeats: ``(R,)`` the number of earlier examples of each row; None: counted here.
+    """
+
+    def __init__(
+        self,
+        view: CorpusView,
+        library: PromptLibrary,
+        family: str,
+        rows: np.ndarray,
+        seed: int,
+        config: PromptsConfig,
+        repeats: np.ndarray | None = None,
+    ) -> None:
+        self.view, self.family, self.rows, self.seed, self.config = view, family, rows, seed, config
+        task = TASKS.get(library.family(family).task)
+        self._templates = library.fitting(family, view, held_out=False)
+        self._pool, self._keys = fewshot.Pool.of(view, task.name), task.keys(view)
+        self._repeats = occurrence(rows) if repeats is None else repeats
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> Example:  # type: ignore[override]
+        row = int(self.rows[i])
+        names = (self.family, int(self._repeats[i]), int(self._keys[row]))
+        seed = derive_seed(self.seed, "example", *names)
+        template = self._templates[seed % len(self._templates)]
+        return build_example(self.view, template, row, self._pool, seed, self.config)[1]
 
 
 class ExampleSource(Sequence[Example]):
@@ -111,34 +164,31 @@ class ExampleSource(Sequence[Example]):
             raise UserError(
                 f"expected a family weight above 0 and none below, got {dict(weights)}; change them"
             )
-        self._templates = [library.fitting(f, view, held_out=False) for f in self.families]
-        self._tasks = [library.family(f).task for f in self.families]
-        self._pools = [fewshot.Pool.of(view, task) for task in self._tasks]
         shares = np.array([weights[f] for f in self.families], dtype=np.float64)
         points = derive_rng(seed, "families").random(length)
         self._family = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], points, side="right")
-        self._row = np.empty(length, dtype=np.int64)
-        self._repeat = np.empty(length, dtype=np.int64)
-        for number, pool in enumerate(self._pools):
-            own = np.flatnonzero(self._family == number)
-            self._row[own] = self._order(self.families[number], pool, len(own))
-            self._repeat[own] = np.arange(len(own)) // len(pool.rows)
+        self._index = occurrence(self._family)
+        counts = np.bincount(self._family, minlength=len(self.families)).tolist()
+        self._examples = [
+            self._of_family(library, family, count)
+            for family, count in zip(self.families, counts, strict=True)
+        ]
 
     def __len__(self) -> int:
         return len(self._family)
 
     def __getitem__(self, i: int) -> Example:  # type: ignore[override]
-        number, row = int(self._family[i]), int(self._row[i])
-        key = TASKS.get(self._tasks[number]).keys(self.view)[row]
-        names = (self.families[number], int(self._repeat[i]), int(key))
-        seed, templates = derive_seed(self.seed, "example", *names), self._templates[number]
-        template = templates[seed % len(templates)]
-        return build_example(self.view, template, row, self._pools[number], seed, self.config)[1]
+        return self._examples[int(self._family[i])][int(self._index[i])]
 
-    def _order(self, family: str, pool: fewshot.Pool, count: int) -> np.ndarray:
-        repeats = range(-(-count // len(pool.rows)))
-        orders = [pool.rows[by_key(pool.keys, self.seed, "order", family, n)] for n in repeats]
-        return np.concatenate([pool.rows[:0], *orders])[:count]
+    def _of_family(self, library: PromptLibrary, family: str, count: int) -> FamilyExamples:
+        pool = fewshot.Pool.of(self.view, library.family(family).task)
+        repeats = np.arange(count) // len(pool.rows)
+        orders = [
+            pool.rows[by_key(pool.keys, self.seed, "order", family, n)]
+            for n in range(-(-count // len(pool.rows)))
+        ]
+        rows = np.concatenate([pool.rows[:0], *orders])[:count]
+        return FamilyExamples(self.view, library, family, rows, self.seed, self.config, repeats)
 
 
 def unavailable(library: PromptLibrary, family: str, view: CorpusView) -> str | None:

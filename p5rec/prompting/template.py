@@ -50,10 +50,14 @@ class TemplateSpec(Config):
     """Version. Raise it with every change of the text; the lock file checks it."""
     held_out: Annotated[bool, Field(strict=True)] = False
     """Hold this template out of training, to evaluate on new templates."""
+    after_history: Annotated[bool, Field(strict=True)] = False
+    """The text follows the user's history, which the model reads as a sequence of events. Such
+    templates have no worked examples, and serve ``train.shared_history`` alone.
+    """
     system: Layout = ""
     """System message; empty: none."""
     source: Text
-    """Text of the prompt; holds ``{examples}`` once."""
+    """Text of the prompt; holds ``{examples}`` once, or never with ``after_history``."""
     target: Text
     """Target text."""
     few_shot: FewShot | None = None
@@ -91,6 +95,15 @@ class FamilySpec(FamilyHead):
     templates: tuple[TemplateSpec, ...]
     """Prompt templates of the family."""
 
+    def only(self, *, after_history: bool) -> FamilySpec:
+        """The family with those templates alone that follow a history, or those that do not."""
+        kept = tuple(each for each in self.templates if each.after_history == after_history)
+        used = {
+            n for each in kept for t in (each.system, each.source, each.target) for n in names(t)
+        }
+        fields = {name: kind for name, kind in self.fields.items() if name in used}
+        return self.model_copy(update={"templates": kept, "fields": fields})
+
 
 @dataclass(frozen=True)
 class Template:
@@ -107,6 +120,7 @@ class Template:
     target: str
     few_shot: FewShot
     answer: AnswerForm | None = None
+    after_history: bool = False
 
     @property
     def id(self) -> str:
@@ -130,8 +144,8 @@ class Template:
 
     @property
     def names_codes(self) -> bool:
-        """Whether the template contains semantic ids."""
-        return any(name in CODED for name in self.fields)
+        """Whether the prompt contains semantic ids."""
+        return self.after_history or any(name in CODED for name in self.fields)
 
     @property
     def hash(self) -> str:
@@ -147,6 +161,7 @@ class Template:
                 shot.join,
                 shot.end,
                 *([] if self.answer is None else [self.answer.dump()]),
+                *(["after history"] if self.after_history else []),
             ]
         )
 
@@ -165,6 +180,7 @@ def resolve(family: FamilyHead, spec: TemplateSpec) -> Template:
         target=spec.target,
         few_shot=spec.few_shot or family.few_shot,
         answer=family.answer,
+        after_history=spec.after_history,
     )
 
 

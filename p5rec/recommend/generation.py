@@ -13,7 +13,8 @@ from transformers import LogitsProcessorList, PreTrainedTokenizerBase
 from p5rec.decode.grammar import Grammar
 from p5rec.decode.grammar_processor import GrammarLogitsProcessor, TokenBytes
 from p5rec.models.language import WithLanguageModel
-from p5rec.models.text_generation import generate_tokens
+from p5rec.models.readers import Reader
+from p5rec.models.text_generation import generate_tokens, token_by_token
 
 from .batching import prompt_batches
 
@@ -74,6 +75,29 @@ def generate(
         for number, tokens in zip(numbers, out, strict=True):
             texts[number] = _generated(tokenizer, tokens.tolist(), seconds)
     return texts
+
+
+def texts_after(
+    opened: WithLanguageModel, reader: Reader, rules: LogitsProcessorList, max_new_tokens: int
+) -> list[str]:
+    """The texts after the prompts of ``reader``, as :func:`generate`.
+
+    Args:
+        opened: the model, in eval mode, and its vocabulary.
+        reader: of hidden states.
+        rules: constraints on the tokens.
+        max_new_tokens: most tokens of a text.
+    """
+    tokenizer = opened.vocabulary.tokenizer
+    out = token_by_token(
+        opened.model,
+        reader,
+        rules,
+        most=max_new_tokens,
+        end=tokenizer.eos_token_id,
+        filler=tokenizer.pad_token_id,
+    )
+    return [_generated(tokenizer, tokens, 0.0).text for tokens in out.tolist()]
 
 
 def _generated(tokenizer: PreTrainedTokenizerBase, tokens: list[int], seconds: float) -> Generated:

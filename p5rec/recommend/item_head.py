@@ -1,4 +1,4 @@
-"""Prompts → items ranked by the item head: it scores the full catalogue in one matrix product."""
+"""The item head's scores of the full catalogue, in one matrix product."""
 
 from __future__ import annotations
 
@@ -7,29 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from p5rec.decode.allowed import Allowed
 from p5rec.models.scorer import prompt_reader
 
 from .batching import prompt_batches
-from .ranking import rank
 from .tables import RankingTables
-
-
-def rank_by_item_head(
-    tables: RankingTables,
-    prompts: Sequence[np.ndarray],
-    k: int,
-    allowed: Allowed | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Arguments and result as of :func:`p5rec.recommend.prompt_ranking.rank_for_prompts`."""
-    items = np.empty((len(prompts), k), dtype=np.int32)
-    scores = np.empty((len(prompts), k), dtype=np.float32)
-    for requests, catalogue_scores in item_head_scores(tables, prompts):
-        if allowed is not None:
-            mask = allowed.take(requests).mask(*catalogue_scores.shape)
-            catalogue_scores[~mask] = -np.inf
-        items[requests], scores[requests] = rank(catalogue_scores, k, tables.tie)
-    return items, scores
 
 
 @torch.inference_mode()

@@ -20,9 +20,17 @@ from .tables import RankingTables
 
 
 def fit_prompts(bundle: Bundle, examples: Sequence[Example]) -> list[PromptTokens]:
-    """The prompts of B examples, each shortened to the longest input of the model's training."""
-    limit = bundle.settings.max_tokens
-    return [fit_prompt(bundle.tokenizer, example, limit) for example in examples]
+    """The prompts of B examples, each shortened to the longest input of the model's training.
+
+    The events before a prompt, if it has any, are read as a sequence before it.
+    """
+    limit, prompts = bundle.settings.max_tokens, []
+    for example in examples:
+        prompt = fit_prompt(bundle.tokenizer, example, limit)
+        if example.past is not None:
+            prompt = prompt._replace(ids=np.concatenate([bundle.history(example.past), prompt.ids]))
+        prompts.append(prompt)
+    return prompts
 
 
 def encode_prompts(bundle: Bundle, examples: Sequence[Example]) -> list[np.ndarray]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,11 +12,12 @@ from p5rec.decode.allowed import Allowed, OpenNodes
 from p5rec.decode.beam import Cap, Scorer, beam_search
 from p5rec.decode.stochastic_beam import GumbelNoise
 from p5rec.decode.trie import Trie
-from p5rec.models.scorer import code_scorer
+from p5rec.models.readers import Reader
+from p5rec.models.scorer import code_scorer, prompt_reader
 from p5rec.models.titles import title_scorer
 
 from .batching import prompt_batches
-from .item_head import rank_by_item_head
+from .ranking import rank
 from .tables import RankingTables
 
 EXACT_AT = 0.1  # extra work, as a share of the whole, up to which a search is made exact
@@ -44,52 +44,60 @@ def rank_for_prompts(
         Items ``(B, k)`` int32, -1 where a list ended early; their scores ``(B, k)`` float32,
         log-probabilities.
     """
-    if tables.ranks is None:
-        return rank_by_item_head(tables, prompts, k, allowed)
-    bundle, config, names, trie = tables.bundle, tables.config, tables.names, tables.trie
-    device, beams = bundle.model.device, max(config.beams, k)
-    scorer: Callable[..., Scorer]
-    if names is None:
-        scorer = partial(
-            code_scorer,
-            bundle.model,
-            item_head_weight=config.item_head_weight,
-            table=tables.vectors,
-        )
-        beams = beam_width(tables, k)
-    else:
-        scorer = partial(title_scorer, bundle.model, names)
     items = np.empty((len(prompts), k), dtype=np.int32)
     scores = np.empty((len(prompts), k), dtype=np.float32)
-    cap = None if config.per_prefix is None else Cap(config.prefix_depth, config.per_prefix)
     keys = np.arange(len(prompts), dtype=np.uint64) if requests is None else requests
-    seeds = keyed(keys, tables.seed, "draws").view(np.int64)
+    searched = tables.ranks is not None
+    extra = nodes_read(tables.trie, search_width(tables, k)) if searched else 0
     batches = prompt_batches(
-        bundle,
-        prompts,
-        config.batch_tokens,
-        extra=nodes_read(trie, beams),
-        desc="rank",
-        unit="user",
+        tables.bundle, prompts, tables.config.batch_tokens, extra=extra, desc="rank", unit="user"
     )
     for numbers, ids, mask in batches:
-        open_nodes = None if allowed is None else OpenNodes(trie, allowed.take(numbers))
-        noise = None
-        if config.search == "sample":
-            noise = GumbelNoise(torch.from_numpy(seeds[numbers]).to(device), trie)
-        batch_items, batch_scores = beam_search(
-            scorer(ids, mask),
-            trie,
-            beams,
-            k=k,
-            ranks=tables.ranks,
-            open_nodes=open_nodes,
-            cap=cap,
-            noise=noise,
-        )
-        items[numbers] = batch_items.cpu().numpy()
-        scores[numbers] = batch_scores.cpu().numpy()
+        reader = prompt_reader(tables.bundle.model, ids, mask)
+        own = None if allowed is None else allowed.take(numbers)
+        items[numbers], scores[numbers] = rank_after(tables, reader, k, own, keys[numbers])
     return items, scores
+
+
+def rank_after(
+    tables: RankingTables,
+    reader: Reader,
+    k: int,
+    allowed: Allowed | None,
+    requests: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`rank_for_prompts`, after the prompts of ``reader``, whose outputs are states."""
+    bundle, config, trie = tables.bundle, tables.config, tables.trie
+    if tables.ranks is None:
+        logs = bundle.model.item_logs(reader.read(keep=False), tables.vectors).cpu().numpy()
+        if allowed is not None:
+            logs[~allowed.mask(*logs.shape)] = -np.inf
+        return rank(logs, k, tables.tie)
+    scorer: Scorer
+    if tables.names is None:
+        scorer = code_scorer(bundle.model, reader, config.item_head_weight, tables.vectors)
+    else:
+        scorer = title_scorer(bundle.model, tables.names, reader)
+    noise = None
+    if config.search == "sample":
+        seeds = keyed(requests, tables.seed, "draws").view(np.int64)
+        noise = GumbelNoise(torch.from_numpy(seeds).to(bundle.model.device), trie)
+    items, scores = beam_search(
+        scorer,
+        trie,
+        search_width(tables, k),
+        k=k,
+        ranks=tables.ranks,
+        open_nodes=None if allowed is None else OpenNodes(trie, allowed),
+        cap=None if config.per_prefix is None else Cap(config.prefix_depth, config.per_prefix),
+        noise=noise,
+    )
+    return items.cpu().numpy().astype(np.int32), scores.cpu().numpy()
+
+
+def search_width(tables: RankingTables, k: int) -> int:
+    """The beams of a search for ``k`` items."""
+    return beam_width(tables, k) if tables.names is None else max(tables.config.beams, k)
 
 
 def nodes_read(trie: Trie, beams: int) -> int:

@@ -17,6 +17,8 @@ from torch import Tensor
 from p5rec.metrics.rating import LIKED
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import RatedHistories, prefix_free_tokens
+from p5rec.models.readers import Reader
+from p5rec.models.scorer import prompt_reader
 from p5rec.models.words import RatingWordScorer, WordScorer
 from p5rec.tasks.view import CorpusView
 
@@ -69,27 +71,40 @@ def rate(
     """
     model, batches = bundle.model, config.batch_tokens
     words = words or scale_words(bundle)
-    scale = torch.tensor(bundle.settings.scale, dtype=torch.float32, device=model.device)
-    above = scale >= liked
     result = RatingEstimates({}, {})
     for numbers, ids, mask in prompt_batches(bundle, prompts, batches, desc="rate", unit="pair"):
-        state, logs = words.read(ids, mask)
-        estimates: dict[str, Tensor] = {}
-        probabilities: dict[str, Tensor] = {}
-        if model.heads is not None:
-            value, classes = model.heads(state)
-            estimates |= model.heads.estimates(value, classes)
-            if classes is not None:
-                probabilities["expectation"] = classes.exp()[:, above].sum(-1)
-        if bundle.settings.heads.words:
-            shares = logs.softmax(-1)
-            estimates |= {"words": shares @ scale, "text": scale[logs.argmax(-1)]}
-            probabilities["words"] = shares[:, above].sum(-1)
-        for collected, batch in zip(result, (estimates, probabilities), strict=True):
-            for name, values in batch.items():
+        batch = rate_after(bundle, prompt_reader(model, ids, mask), words, liked)
+        for collected, own in zip(result, batch, strict=True):
+            for name, values in own.items():
                 column = collected.setdefault(name, np.empty(len(prompts), dtype=np.float32))
-                column[numbers] = values.cpu().numpy()
+                column[numbers] = values
     return result
+
+
+def rate_after(
+    bundle: Bundle, reader: Reader, words: RatingWordScorer, liked: float = LIKED
+) -> RatingEstimates:
+    """All estimates of the ratings after the prompts of ``reader``, as :func:`rate`."""
+    model = bundle.model
+    scale = torch.tensor(bundle.settings.scale, dtype=torch.float32, device=model.device)
+    above = scale >= liked
+    state, logs = words.read(reader)
+    estimates: dict[str, Tensor] = {}
+    probabilities: dict[str, Tensor] = {}
+    if model.heads is not None:
+        value, classes = model.heads(state)
+        estimates |= model.heads.estimates(value, classes)
+        if classes is not None:
+            probabilities["expectation"] = classes.exp()[:, above].sum(-1)
+    if bundle.settings.heads.words:
+        shares = logs.softmax(-1)
+        estimates |= {"words": shares @ scale, "text": scale[logs.argmax(-1)]}
+        probabilities["words"] = shares[:, above].sum(-1)
+    return RatingEstimates(*map(_arrays, (estimates, probabilities)))
+
+
+def _arrays(values: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    return {name: each.cpu().numpy() for name, each in values.items()}
 
 
 def scale_words(bundle: Bundle) -> RatingWordScorer:
@@ -102,13 +117,28 @@ def yes_probabilities(
     bundle: Bundle, prompts: Sequence[np.ndarray], config: DecodeConfig
 ) -> np.ndarray:
     """``(B,)``: the probability of yes where the model may only write yes or no."""
-    words = WordScorer(bundle.model, prefix_free_tokens(bundle.tokenizer, ("yes", "no")))
+    words = verdict_words(bundle)
     probabilities = np.empty(len(prompts), dtype=np.float32)
     batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="decide", unit="prompt")
     for numbers, ids, mask in batches:
-        _, logs = words.read(ids, mask)
-        probabilities[numbers] = logs.softmax(-1)[:, 0].cpu().numpy()
+        probabilities[numbers] = yes_after(prompt_reader(bundle.model, ids, mask), words)
     return probabilities
+
+
+def yes_after(reader: Reader, words: WordScorer) -> np.ndarray:
+    """``(B,)``: the probability of yes after the prompts of ``reader``.
+
+    Args:
+        words: of :func:`verdict_words`.
+    """
+    _, logs = words.read(reader)
+    yes: np.ndarray = logs.softmax(-1)[:, 0].cpu().numpy()
+    return yes
+
+
+def verdict_words(bundle: Bundle) -> WordScorer:
+    """The words yes and no."""
+    return WordScorer(bundle.model, prefix_free_tokens(bundle.tokenizer, ("yes", "no")))
 
 
 def preferred_estimate(estimates: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -14,6 +14,7 @@ from p5rec.core.config import Config
 from p5rec.core.types import Corpus
 from p5rec.data.targets import Targets
 from p5rec.data.train_events import subsample_users, with_new_events
+from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE
 
 Reward = Literal["hit", "rank", "prefix"]
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
@@ -50,6 +51,17 @@ class NextItemConfig(Config):
     """Items that the decoder of an encoder-decoder predicts after the encoder's input."""
     statistics: bool = False
     """Show statistics of the item and the user before each rating (task ``rating-sequence``)."""
+
+
+class SharedHistoryConfig(Config):
+    """Prompts as branches of one history. The model reads a history once for all of them, and each
+    sees the events before its own.
+    """
+
+    prompts: int = Field(16, ge=1)
+    """Prompts per history, about events in it, divided among the prompt families about users by
+    their shares.
+    """
 
 
 class TaskConfig(Config):
@@ -148,6 +160,12 @@ class TrainConfig(Config):
     """Permutation control: permute the targets of each prompt family among its examples."""
     next_item: NextItemConfig = NextItemConfig()
     """Settings of the tasks on whole histories, ``next-item`` and ``rating-sequence``."""
+    shared_history: SharedHistoryConfig | None = None
+    """Train the prompt families about users on the histories of ``next-item`` and
+    ``rating-sequence``: a slot holds a history with its ratings, both tasks and several prompts.
+    Templates with ``after_history`` are used. null: each prompt repeats its own part of the history
+    as text.
+    """
     align: Annotated[PreferenceConfig | GroupConfig, Field(discriminator="objective")] | None = None
     """Preference objective, for a method that continues from a trained model (``start``). null:
     supervised training.
@@ -244,8 +262,24 @@ class TrainConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _shares_whole_histories(self) -> TrainConfig:
+        if self.shared_history is None:
+            return self
+        if not {NEXT_ITEM, RATING_SEQUENCE} & set(self.tasks):
+            raise ValueError(
+                "shared_history: expected next-item or rating-sequence among the tasks"
+            )
+        own = self.next_item
+        if self.align or own.targets_per_example or own.bos_probability < 1 or own.statistics:
+            raise ValueError(
+                "shared_history needs every position of a plain history: unset align and "
+                "next_item.targets_per_example, next_item.bos_probability, next_item.statistics"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_validation_checks(self) -> TrainConfig:
-        if self.epochs and set(self.tasks) != {"next-item"}:
+        if self.epochs and set(self.tasks) != {NEXT_ITEM}:
             raise ValueError("epochs: expected only the task next-item")
         if self.patience and not self.evaluate_every:
             raise ValueError("patience needs validation checks: set evaluate_every")

@@ -15,6 +15,8 @@ from p5rec.core.types import Corpus
 from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE, HeadsConfig, ItemHeadConfig
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig
+from p5rec.prompting.template import FamilySpec
+from p5rec.tasks.registry import TASKS
 
 from .config import TrainConfig
 from .schedule import epochs_to_steps
@@ -73,6 +75,7 @@ def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
         window=config.train.next_item.window,
         prepend_bos=config.train.next_item.bos_probability == 1,
         statistics=config.train.next_item.statistics,
+        shared_history=config.train.shared_history is not None,
         behaviours=distinguished,
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,
@@ -90,15 +93,32 @@ def train_ratings(corpus: Corpus) -> np.ndarray:
 
 
 def training_prompts(config: LearnerConfig) -> PromptLibrary:
-    """The library of the prompt families among the learner's tasks.
+    """The library of the prompt families among the learner's tasks, with the templates that its
+    training uses.
 
     Raises:
-        UserError: a task is unknown, or a prompt file is invalid.
+        UserError: a task is unknown, a prompt file is invalid, or a family has no such template.
     """
     library = prompt_library(config)
     if errors := unknown_tasks(config, library):
         raise UserError(*errors)
-    return PromptLibrary({name: library.family(name) for name in _families(config)})
+    chosen, sharing = {}, config.train.shared_history is not None
+    for name in _families(config):
+        family = library.family(name)
+        after_history = sharing and about_users(family)
+        chosen[name] = family.only(after_history=after_history)
+        if not chosen[name].templates:
+            raise UserError(
+                f"train.tasks.{name}: expected a template "
+                f"{'with' if after_history else 'without'} after_history, got none; add one to the "
+                "family, or take it out"
+            )
+    return PromptLibrary(chosen)
+
+
+def about_users(family: FamilySpec) -> bool:
+    """Whether the prompts of a family are about events of users."""
+    return TASKS.get(family.task).of == "events"
 
 
 def prompt_library(config: LearnerConfig) -> PromptLibrary:

@@ -17,6 +17,7 @@ from trl import SFTConfig
 
 from p5rec.backbones.quiet import quiet
 from p5rec.backbones.transformer import quantised
+from p5rec.backbones.tree_attention import use_tree_attention
 from p5rec.core.artefacts import read_json
 from p5rec.core.errors import UserError, input_error
 from p5rec.core.launch import rank
@@ -110,6 +111,8 @@ def fit(
         processing_class=tokenizer,
     )
     _check_launch(trainer, last, run)
+    if config.shared_history:
+        use_tree_attention(model.causal)
     if config.gradient_checkpointing:
         model.causal.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()
@@ -125,6 +128,7 @@ def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
     refused = {
         "packing": config.packing,
         "align": config.align,
+        "shared_history": config.shared_history,
         "next_item.targets_per_example": config.next_item.targets_per_example,
     }
     for key, value in refused.items():
@@ -133,6 +137,7 @@ def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
     network = model.causal
     lacking = {
         "packing": config.packing and not model.traits.packing,
+        "shared_history": config.shared_history and not model.traits.kv_cache,
         "gradient_checkpointing": config.gradient_checkpointing
         and not hasattr(network, "gradient_checkpointing_enable"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,17 @@ from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.source import ExampleSource
+from p5rec.prompting.source import ExampleSource, FamilyExamples
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import unnamed_view
 
 from .alignment.data import PreferenceExamples, SampledExamples, load_pairs
 from .config import GroupConfig, NextItemConfig, PreferenceConfig, TaskConfig, TrainConfig
-from .examples.example import TrainingExamples
+from .examples.example import NoExamples, TrainingExamples
 from .examples.histories import NextItemExamples, RatingSequenceExamples
 from .examples.prompted import PromptExamples
-from .learner import LearnerConfig
+from .examples.shared import Branches, SharedHistoryExamples, draw_rows
+from .learner import SEQUENCES, LearnerConfig, about_users
 from .schedule import assign_tasks, tempered
 
 # names of random streams that differ from the task's name
@@ -41,14 +43,78 @@ def build_training_data(
         corpus: with the training events (:func:`p5rec.train.config.TrainConfig.training_events`).
     """
     n_slots = config.train.steps * config.train.slots
-    task_of = assign_tasks(_mixture(config, corpus, library), n_slots, config.train.seed)
-    tasks = {
-        name: _examples(
-            name, int((task_of == i).sum()) * task.examples, config, corpus, bundle, library, pairs
-        )
-        for i, (name, task) in enumerate(config.train.tasks.items())
-    }
+    mixture = _mixture(config, corpus, library)
+    sharing = of_histories(config.train, library)
+    task_of = assign_tasks(_joint(mixture, sharing), n_slots, config.train.seed)
+    counts = np.bincount(task_of, minlength=len(mixture)).tolist()
+    tasks: dict[str, TrainingExamples] = {}
+    for (name, task), count in zip(config.train.tasks.items(), counts, strict=True):
+        if name not in sharing:
+            tasks[name] = _examples(
+                name, count * task.examples, config, corpus, bundle, library, pairs
+            )
+        elif name == sharing[0]:
+            tasks[name] = _shared_histories(count, config, mixture, corpus, bundle, library)
+        else:
+            tasks[name] = NoExamples()
     return tasks, task_of
+
+
+def of_histories(config: TrainConfig, library: PromptLibrary) -> list[str]:
+    """The tasks whose examples share histories, first one of whole histories; empty: none do."""
+    if config.shared_history is None:
+        return []
+    sequences = [name for name in config.tasks if name in SEQUENCES]
+    families = [
+        name for name in config.tasks if name in library.specs and about_users(library.family(name))
+    ]
+    return sequences + families
+
+
+def _joint(mixture: Mapping[str, TaskConfig], sharing: Sequence[str]) -> dict[str, TaskConfig]:
+    """The mixture in which the slots of all tasks in ``sharing`` are slots of the first one."""
+    shares = {name: task.share for name, task in mixture.items()}
+    if sharing:
+        total = sum(shares[name] for name in sharing)
+        shares |= dict.fromkeys(sharing, 0.0) | {sharing[0]: total}
+    return {name: task.model_copy(update={"share": shares[name]}) for name, task in mixture.items()}
+
+
+def _shared_histories(
+    n_examples: int,
+    config: LearnerConfig,
+    mixture: Mapping[str, TaskConfig],
+    corpus: Corpus,
+    bundle: Bundle,
+    library: PromptLibrary,
+) -> SharedHistoryExamples:
+    """``n_examples`` histories with prompts of the families about users."""
+    train, log, view = config.train, corpus.interactions, bundle.view(corpus)
+    assert train.shared_history is not None, "the caller asked"
+    seed = derive_seed(train.seed, "shared histories")
+    windows = history_windows(corpus, train.next_item, n_examples, seed)
+    names = list(train.tasks)
+    families = [name for name in of_histories(train, library) if name not in SEQUENCES]
+    total, branches = sum(mixture[name].share for name in families), []
+    for family in families:
+        eligible = np.zeros(len(log), dtype=bool)
+        eligible[TASKS.get(library.family(family).task).rows(view, "train")] = True
+        expected = train.shared_history.prompts * mixture[family].share / total
+        drawn = draw_rows(windows, eligible, expected, seed, family)
+        examples = FamilyExamples(
+            view, library, family, drawn.rows, derive_seed(train.seed, family), config.prompts
+        )
+        prompts = _prompts(examples, config, bundle)
+        branches.append(Branches(names.index(family), drawn, prompts))
+    return SharedHistoryExamples(
+        windows,
+        log.items,
+        log.ratings if bundle.settings.scale else None,
+        bundle.rated_histories(),
+        branches,
+        {name: names.index(name) for name in SEQUENCES if name in names},
+        train.next_item.item_dropout,
+    )
 
 
 def trained_items(corpus: Corpus) -> np.ndarray:
@@ -80,9 +146,16 @@ def _examples(
             windows, events.items, events.ratings, bundle.rated_histories(), statistics
         )
     examples = ExampleSource(view, library, {task: 1.0}, n_examples, seed, config.prompts)
+    return _prompts(examples, config, bundle)
+
+
+def _prompts(
+    examples: ExampleSource | FamilyExamples, config: LearnerConfig, bundle: Bundle
+) -> PromptExamples:
+    """Prompts of one family, their targets permuted for the permutation control."""
     target_of = None
     if config.train.permute_targets:
-        target_of = derive_rng(seed, "answers").permutation(n_examples)
+        target_of = derive_rng(examples.seed, "answers").permutation(len(examples))
     return PromptExamples(examples, bundle.tokenizer, config.train.max_tokens, target_of)
 
 

@@ -24,7 +24,7 @@ from p5rec.core.errors import UserError
 from p5rec.decode.beam import beam_search
 from p5rec.models.checkpoint import Bundle, load_bundle, save_bundle
 from p5rec.models.inputs import pad
-from p5rec.models.scorer import code_scorer
+from p5rec.models.scorer import code_scorer, prompt_reader
 from p5rec.models.text_generation import generate_tokens
 
 RECIPE = """
@@ -102,7 +102,7 @@ def test_recommendations_equal_those_of_scoring_every_item(items: str) -> None:
     ids, mask = prompts(bundle)
     reference = score_codes(bundle.model, ids, mask, torch.from_numpy(codes.codes).long())
     trie = bundle.model.trie
-    scorer = code_scorer(bundle.model, ids, mask)
+    scorer = code_scorer(bundle.model, prompt_reader(bundle.model, ids, mask))
     ranks = trie.subtree_min(torch.arange(24))
     actual, scores = beam_search(scorer, trie, 24, k=24, ranks=ranks)
     assert_close(scores, reference.gather(1, actual), rtol=1e-4, atol=1e-4)

@@ -16,7 +16,7 @@ from p5rec.decode.beam import beam_search
 from p5rec.models.checkpoint import Bundle, load_bundle, save_bundle
 from p5rec.models.config import ItemHeadConfig
 from p5rec.models.multitask import Batch
-from p5rec.models.scorer import code_scorer
+from p5rec.models.scorer import code_scorer, prompt_reader
 
 KINDS = ["scratch positions", "scratch tokens", "llama lora positions", "t5 lora positions"]
 
@@ -62,7 +62,7 @@ def test_the_search_ranks_by_the_sum_of_both(bundle: Bundle, weight: float) -> N
     items = model.item_logs(read(bundle, ids, mask))
     assert torch.allclose(items.exp().sum(1), torch.ones(3), atol=1e-5)
     expected = score_codes(model, ids, mask, codes) + weight * items
-    scorer = code_scorer(model, ids, mask, weight)
+    scorer = code_scorer(model, prompt_reader(model, ids, mask), weight)
     ranks = model.trie.subtree_min(torch.arange(20))
     actual, scores = beam_search(scorer, model.trie, 36, k=20, ranks=ranks)
     assert torch.allclose(scores, expected.gather(1, actual), atol=5e-5)

@@ -10,6 +10,7 @@ from tiny_models import make_bundle, scratch, some_codes
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import pad
 from p5rec.models.ratings import rating_words
+from p5rec.models.scorer import prompt_reader
 from p5rec.models.words import RatingWordScorer
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.ratings import estimate_ratings
@@ -50,7 +51,9 @@ def test_words_have_the_scores_of_separate_passes(scale: tuple[float, ...], item
     bundle = bundle_of(scale, items)
     token_ids = prompts(bundle)
     ids, mask = pad(token_ids, bundle.tokenizer.pad_token_id)
-    _, logs = RatingWordScorer(bundle.model, bundle.tokenizer, scale).read(ids, mask)
+    _, logs = RatingWordScorer(bundle.model, bundle.tokenizer, scale).read(
+        prompt_reader(bundle.model, ids, mask)
+    )
     expected = np.stack([by_enumeration(bundle, prompt) for prompt in token_ids])
     assert np.allclose(logs.numpy(), expected, atol=1e-4)
     assert expected.std(axis=1).min() > 0.01

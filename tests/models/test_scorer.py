@@ -23,7 +23,7 @@ from p5rec.models import items
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import pad
 from p5rec.models.multitask import MultitaskModel
-from p5rec.models.scorer import CodeScorer, code_scorer
+from p5rec.models.scorer import CodeScorer, code_scorer, prompt_reader
 
 SIZES = (4, 3, 3)
 CLOSE = 2e-5
@@ -80,7 +80,7 @@ def prompts(bundle: Bundle, lengths: list[int], seed: int = 0) -> tuple[Tensor, 
 
 
 def scorer_of(bundle: Bundle, ids: Tensor, mask: Tensor) -> CodeScorer:
-    return code_scorer(bundle.model, ids, mask)
+    return code_scorer(bundle.model, prompt_reader(bundle.model, ids, mask))
 
 
 def oracle(bundle: Bundle, ids: Tensor, mask: Tensor) -> Tensor:
@@ -226,7 +226,7 @@ def test_with_beams_for_all_items_the_search_is_exhaustive_scoring(
     alive = torch.from_numpy(rng.random((len(ids), len(table))) < allowed_share)
     tie = torch.from_numpy(rng.permutation(len(table)))
     items, scores = beam_search(
-        code_scorer(model, ids, mask),
+        code_scorer(model, prompt_reader(model, ids, mask)),
         model.trie,
         40,
         k=k,

@@ -62,6 +62,11 @@ def data_errors(method: LearnerConfig, corpus: Corpus, families: Collection[str]
         yield from _needing_codes(method, library)
     if RATING_SEQUENCE in method.train.tasks and view.scale is None:
         yield f"{RATING_SEQUENCE} needs {DATA['ratings']}, and the data have none; {todo}"
+    if method.train.shared_history is not None and corpus.interactions.behaviours is not None:
+        yield (
+            "train.shared_history: expected data whose events are all of one kind, got several "
+            "behaviours; take it out, or map no behaviour column"
+        )
     for family in library.families():
         task = library.family(family).task
         if reason := unavailable(library, family, view):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from p5rec.recommend.generative import GenerativeRecommender
 from ..folder import ITEMS
 
 if TYPE_CHECKING:  # ranking alone does not import these
+    from p5rec.recommend.joint import JointPredictor
     from p5rec.recommend.pairs import PairExplainer, PairRater
     from p5rec.recommend.serving import ServingConfig
 
@@ -62,6 +64,25 @@ class GenerativePredictor:
         require_output(self.bundle, what)
         kind = PairRater if what == "ratings" else PairExplainer
         return kind(self.bundle, corpus, self.decode)
+
+    def of_pairs_jointly(self, what: Sequence[str], corpus: Corpus) -> JointPredictor | None:
+        """A predictor of several things about pairs that reads each history once.
+
+        Args:
+            what: of ``ratings``, ``clicks`` and ``explanations``.
+            corpus: the data.
+
+        Returns:
+            None if the model was trained without ``train.shared_history``.
+
+        Raises:
+            UserError: the model was not trained on one of the tasks.
+        """
+        if not self.bundle.settings.shared_history:
+            return None
+        from p5rec.recommend.joint import JointPredictor
+
+        return JointPredictor(self.bundle, corpus, self.decode, what)
 
 
 class RankingPredictor(GenerativePredictor):

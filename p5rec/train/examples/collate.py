@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +11,8 @@ from torch import Tensor
 
 from p5rec.models.inputs import pad
 
-from .example import IGNORE, TrainingExample, TrainingExamples
+from .example import FILLERS, IGNORE, TrainingExample, TrainingExamples, field_values
 
-# optional fields of an example → the value of each token without the field
-FILLERS: dict[str, Any] = {
-    "blank": np.False_,
-    "ratings": np.float32(np.nan),
-    "candidates": np.int64(-1),
-    "reference": np.float32(0),
-    "sample_seeds": np.int64(0),
-    "steps_back": np.int64(1),
-}
 ALWAYS = ("blank", "ratings")  # fields of every batch, even if no example has them
 
 
@@ -56,7 +47,7 @@ class Collator:
         if self.start is not None:
             pairs = [example.encoder_and_decoder(self.start) for example in examples]
             ids, mask = pad([encoder.input_ids for encoder, _ in pairs], self.pad_id)
-            blank, _ = pad(_field([encoder for encoder, _ in pairs], "blank"), False)
+            blank, _ = pad(field_values([encoder for encoder, _ in pairs], "blank"), False)
             examples = [decoder for _, decoder in pairs]
             source = {"source": ids, "source_mask": mask, "source_blank": blank}
         lengths = np.array([len(example.labels) for example in examples])
@@ -68,7 +59,10 @@ class Collator:
             joined = [np.concatenate([values[i] for i in sequence]) for sequence in sequences]
             return pad(joined, filler)[0]
 
-        tasks = [np.full(n, task) for n, task in zip(lengths, task_of, strict=True)]
+        tasks = [
+            np.full(n, task) if example.tasks is None else example.tasks
+            for example, n, task in zip(examples, lengths, task_of, strict=True)
+        ]
         weights = [self.weights[each].astype(np.float32) for each in tasks]
         tensors = {
             "input_ids": batched([example.input_ids for example in examples], self.pad_id),
@@ -78,10 +72,12 @@ class Collator:
         }
         for name, filler in FILLERS.items():
             if name in ALWAYS or any(getattr(each, name) is not None for each in examples):
-                tensors[name] = batched(_field(examples, name), filler)
-        if self.packing:
-            numbers = [np.full(n, i) for i, n in enumerate(lengths)]
-            tensors["documents"] = batched(numbers, len(examples))
+                tensors[name] = batched(field_values(examples, name), filler)
+        branched = [example for example in examples if example.branches is not None]
+        if self.packing or branched:
+            tensors["documents"] = batched(_documents(examples), -1)
+        if branched:
+            tensors["after"] = batched(_after(examples, sequences), -1)
         return tensors | source
 
     def examples_of(self, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,16 +111,30 @@ def pack(lengths: np.ndarray, size: int) -> list[list[int]]:
     return sequences
 
 
+def _documents(examples: Sequence[TrainingExample]) -> list[np.ndarray]:
+    """The number ``(T,)`` of the document of each token, one document for each branch."""
+    first, numbers = 0, []
+    for example in examples:
+        branches = example.branches
+        own = np.zeros_like(example.labels) if branches is None else branches
+        numbers.append(first + own)
+        first += 1 + int(own[-1])
+    return numbers
+
+
+def _after(
+    examples: Sequence[TrainingExample], sequences: Iterable[Sequence[int]]
+) -> list[np.ndarray]:
+    """The token ``(T,)`` of the sequence that the document of each token continues; -1: none."""
+    out = field_values(examples, "after")
+    for sequence in sequences:
+        first = 0
+        for i in sequence:
+            out[i] = np.where(out[i] < 0, -1, out[i] + first)
+            first += len(out[i])
+    return out
+
+
 def _without_first(labels: np.ndarray) -> np.ndarray:
     """``labels`` without a target at the first token, which no position precedes."""
     return np.concatenate([[IGNORE], labels[1:]])
-
-
-def _field(examples: Sequence[TrainingExample], name: str) -> list[np.ndarray]:
-    """The values ``(T, ...)`` of a field of :data:`FILLERS` of each example."""
-    fields = [getattr(example, name) for example in examples]
-    shape = next((values.shape[1:] for values in fields if values is not None), ())
-    return [
-        np.full((len(example.labels), *shape), FILLERS[name]) if values is None else values
-        for example, values in zip(examples, fields, strict=True)
-    ]

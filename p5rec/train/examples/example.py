@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 IGNORE = -100
+# optional fields of an example → the value of each token without the field
+FILLERS: dict[str, Any] = {
+    "blank": np.False_,
+    "ratings": np.float32(np.nan),
+    "candidates": np.int64(-1),
+    "reference": np.float32(0),
+    "sample_seeds": np.int64(0),
+    "steps_back": np.int64(1),
+    "after": np.int64(-1),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +41,11 @@ class TrainingExample:
             sampled there; 0 at all other tokens; None: no seeds.
         steps_back: ``(T,)`` int64, at the first token of an item: how many positions earlier it is
             predicted; None: one position earlier, always.
+        branches: ``(T,)`` int64, the branch of each token, ascending from 0, the history that the
+            others continue; None: one branch.
+        after: ``(T,)`` int64, the token that the branch of each token continues, -1 for none; None:
+            no branch continues another.
+        tasks: ``(T,)`` int64, the task of each token; None: all are of the slot's task.
         shortened, cut: of a prompt that was too long (see ``p5rec.models.inputs.PromptTokens``); a
             truncated target counts as cut, too.
     """
@@ -44,6 +60,9 @@ class TrainingExample:
     reference: np.ndarray | None = None
     sample_seeds: np.ndarray | None = None
     steps_back: np.ndarray | None = None
+    branches: np.ndarray | None = None
+    after: np.ndarray | None = None
+    tasks: np.ndarray | None = None
     shortened: bool = False
     cut: bool = False
 
@@ -66,6 +85,28 @@ class TrainingExample:
         )
         targets = None if ratings is None else ratings[at - 1 : end]
         return source, TrainingExample(input_ids, labels, targets, hidden, steps_back=steps_back)
+
+
+def field_values(examples: Sequence[TrainingExample], name: str) -> list[np.ndarray]:
+    """The values ``(T, ...)`` of a field of :data:`FILLERS` of each example."""
+    fields = [getattr(example, name) for example in examples]
+    shape = next((values.shape[1:] for values in fields if values is not None), ())
+    return [
+        np.full((len(example.labels), *shape), FILLERS[name]) if values is None else values
+        for example, values in zip(examples, fields, strict=True)
+    ]
+
+
+class NoExamples:
+    """The examples of a task whose targets stand in the examples of another."""
+
+    lengths = np.zeros(0, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return 0
+
+    def __getitem__(self, i: int) -> TrainingExample:
+        raise IndexError(i)
 
 
 class TrainingExamples(Protocol):

@@ -1,0 +1,128 @@
+"""Predictions of several tasks about users from one encoding of each history.
+
+G users, B pairs of a user and an item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import LogitsProcessorList
+
+from p5rec.core.examples import Past
+from p5rec.core.types import Corpus
+from p5rec.models.checkpoint import Bundle
+from p5rec.models.inputs import fit_prompt, pad
+from p5rec.models.ratings import TASK
+from p5rec.models.readers import BranchReader, Reader, TakenReader
+from p5rec.models.scorer import branch_reader
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.pairs import PairPrompts
+
+from .capabilities import require_task
+from .config import DecodeConfig
+from .generation import texts_after
+from .ratings import preferred_estimate, rate_after, scale_words, verdict_words, yes_after
+
+# what is predicted of pairs → the prompt family that asks for it
+FAMILIES = {"ratings": "rating", "clicks": "sequential-yesno", "explanations": "explanation"}
+
+
+class JointPredictor:
+    """Answers several questions about pairs; the model reads each user's history once.
+
+    Args:
+        bundle: ready to predict; trained with ``train.shared_history``.
+        corpus: the users' histories are all their events.
+        decode: precision and batch size.
+        what: of :data:`FAMILIES`.
+
+    Raises:
+        UserError: the model was not trained on a family, or the data lack its fields.
+    """
+
+    def __init__(
+        self, bundle: Bundle, corpus: Corpus, decode: DecodeConfig, what: Collection[str]
+    ) -> None:
+        self.bundle, self.decode, self.log = bundle, decode, corpus.interactions
+        view, library = bundle.view(corpus), PromptLibrary.from_dump(bundle.prompts)
+        self.what, self.prompts = tuple(what), {}
+        for name in what:
+            if name == "ratings" and TASK in bundle.settings.tasks:
+                continue  # the rating at the end of a history and the item
+            require_task(bundle.settings.tasks, FAMILIES[name])
+            self.prompts[name] = PairPrompts(
+                view, library, FAMILIES[name], seed=corpus.split.seed,
+                config=bundle.settings.prompts,
+            )  # fmt: skip
+        self.scale, self.verdicts = scale_words(bundle), verdict_words(bundle)
+
+    @torch.inference_mode()
+    def __call__(self, users: np.ndarray, items: np.ndarray) -> dict[str, Any]:
+        """What is predicted → B predictions: ratings, probabilities, texts.
+
+        Args:
+            users, items: ``(B,)`` rows of the b-th pair.
+        """
+        asked = {name: self._asked(name, users, items) for name in self.what}
+        found = {name: np.empty(len(users), dtype=object) for name in asked}
+        for chunk in self._chunks(users, asked):
+            owners, history_of = np.unique(users[chunk], return_inverse=True)
+            prompts = [asked[name][pair] for name in asked for pair in chunk]
+            reader = self._reader(owners, prompts, np.tile(history_of, len(asked)))
+            states = reader.read()
+            for number, name in enumerate(asked):
+                own = torch.arange(len(chunk)) + number * len(chunk)
+                answers = self._answers(name, TakenReader(reader, states, own.to(states.device)))
+                found[name][chunk] = np.array(answers, dtype=object)
+        return {name: answers.tolist() for name, answers in found.items()}
+
+    def _chunks(
+        self, users: np.ndarray, asked: Mapping[str, Sequence[np.ndarray]]
+    ) -> Iterator[np.ndarray]:
+        """Pairs in batches, those of a user together."""
+        order = np.argsort(users, kind="stable")
+        tokens = np.array([sum(len(each[n]) for each in asked.values()) for n in order])
+        new = np.diff(users[order], prepend=-1) != 0
+        lengths = np.minimum(np.diff(self.log.offsets), self.bundle.settings.window)
+        tokens += new * lengths[users[order]] * (self.bundle.layout.codes.levels + 1)
+        number = np.cumsum(tokens) // self.decode.batch_tokens
+        yield from np.split(order, np.flatnonzero(np.diff(number)) + 1)
+
+    def _asked(self, name: str, users: np.ndarray, items: np.ndarray) -> list[np.ndarray]:
+        """The tokens after the history of each pair: a prompt, or for ratings the item alone."""
+        if name not in self.prompts:
+            return list(self.bundle.layout.items[items])
+        tokenizer, most = self.bundle.tokenizer, self.bundle.settings.max_tokens
+        examples = self.prompts[name].examples(users, items)
+        return [fit_prompt(tokenizer, example, most).ids for example in examples]
+
+    def _reader(
+        self, owners: np.ndarray, prompts: Sequence[np.ndarray], history_of: np.ndarray
+    ) -> BranchReader:
+        device, filler = self.bundle.model.device, self.bundle.vocabulary.pad
+        histories = [self._history(user) for user in owners.tolist()]
+        read, asked = (
+            (ids.to(device), mask.to(device))
+            for ids, mask in (pad(each, filler) for each in (histories, prompts))
+        )
+        of = torch.from_numpy(history_of).to(device)
+        return branch_reader(self.bundle.model, read, asked, of)
+
+    def _history(self, user: int) -> np.ndarray:
+        log = self.log
+        own = slice(log.offsets[user], log.offsets[user + 1])
+        ratings = np.full(own.stop - own.start, np.nan) if log.ratings is None else log.ratings[own]
+        return self.bundle.history(Past(log.items[own], ratings))
+
+    def _answers(self, what: str, reader: Reader) -> Sequence[Any]:
+        match what:
+            case "ratings":
+                estimates = rate_after(self.bundle, reader, self.scale).estimates
+                return preferred_estimate(estimates).tolist()
+            case "clicks":
+                return yes_after(reader, self.verdicts).tolist()
+        return texts_after(self.bundle, reader, LogitsProcessorList(), self.decode.max_new_tokens)

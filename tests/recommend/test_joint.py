@@ -1,0 +1,62 @@
+"""Several tasks are predicted from one encoding of a history as from separate prompts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_corpora import ITEMS, make_view
+from tiny_models import make_bundle, scratch, some_codes
+
+from p5rec.core.errors import UserError
+from p5rec.models.checkpoint import Bundle
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.pairs import PairPrompts
+from p5rec.recommend.config import DecodeConfig
+from p5rec.recommend.joint import JointPredictor
+from p5rec.recommend.pairs import PairExplainer, PairRater
+from p5rec.recommend.prompt_predictions import encode_prompts
+from p5rec.recommend.ratings import yes_probabilities
+from p5rec.train.learner import LearnerConfig, settings_of, training_prompts
+
+USERS, CHOSEN = np.array([3, 0, 3, 5, 0, 11]), np.array([1, 7, 20, 39, 2, 15])
+DECODE = DecodeConfig(max_new_tokens=5, batch_tokens=150)
+WHAT = ("ratings", "clicks", "explanations")
+
+
+def bundle_of(*tasks: str) -> Bundle:
+    """An untrained model for ``tasks`` with shared histories."""
+    corpus = make_view().corpus
+    config = LearnerConfig(
+        backbone=scratch(items="positions"),
+        train={"tasks": {name: {} for name in tasks}, "shared_history": {}, "max_tokens": 120},
+    )
+    settings = settings_of(config, corpus).dump() | {"window": 6}
+    for name in ("backbone", "seed"):
+        del settings[name]
+    built = make_bundle(config.backbone, some_codes(ITEMS, (7, 8)), **settings)
+    object.__setattr__(built, "prompts", training_prompts(config).subset_dump())
+    return built.ready()
+
+
+@pytest.mark.parametrize("sequence", [True, False])
+def test_predictions_equal_those_of_separate_prompts(sequence: bool) -> None:
+    tasks = ["next-item", "rating", "sequential-yesno", "explanation"]
+    bundle, corpus = bundle_of(*tasks, *["rating-sequence"] * sequence), make_view().corpus
+    found = JointPredictor(bundle, corpus, DECODE, WHAT)(USERS, CHOSEN)
+    ratings = PairRater(bundle, corpus, DECODE)(USERS, CHOSEN)
+    assert found["ratings"] == pytest.approx(ratings, abs=1e-4)
+    assert found["explanations"] == PairExplainer(bundle, corpus, DECODE)(USERS, CHOSEN)
+    library = PromptLibrary.from_dump(bundle.prompts)
+    asked = PairPrompts(
+        bundle.view(corpus), library, "sequential-yesno", config=bundle.settings.prompts,
+        seed=corpus.split.seed,
+    )  # fmt: skip
+    prompts = encode_prompts(bundle, asked.examples(USERS, CHOSEN))
+    assert found["clicks"] == pytest.approx(yes_probabilities(bundle, prompts, DECODE), abs=1e-5)
+    assert np.std(ratings) > 1e-3
+
+
+def test_a_model_that_lacks_a_task() -> None:
+    bundle = bundle_of("next-item", "rating")
+    with pytest.raises(UserError, match="explanation"):
+        JointPredictor(bundle, make_view().corpus, DECODE, ("ratings", "explanations"))
