@@ -1,6 +1,7 @@
 """Re-records the golden renderings of every shipped prompt: python scripts/record_golden_prompts.py
 
-Each template is rendered once without and once with a few-shot example, on the sample records.
+Each template is rendered once without and once with a few-shot example, on the sample records; a
+template after a history has no examples.
 Review the differences before committing them.
 """
 
@@ -25,7 +26,7 @@ def renderings(library: PromptLibrary, family: str) -> str:
         if bare.system:
             lines.append(f"[system]\n{bare.system}\n")
         lines.append(f"[source]\n{bare.source}")
-        if shots:
+        if shots and not template.after_history:
             lines.append(f"[source, one example]\n{render(template, record, shots[:1]).source}")
         lines.append(f"[target]\n{bare.target}\n")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from p5rec.core.errors import UserError
+from p5rec.core.paths import assets
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.template import fill, names
 
@@ -174,10 +175,24 @@ def test_a_damaged_dump_is_an_error() -> None:
 def test_shipped_families_have_eight_templates_two_held_out(library: PromptLibrary) -> None:
     assert len(library.families()) == 15
     for family in library.families():
-        assert len(library.templates(family)) >= 8, family
-        assert len(library.templates(family, held_out=True)) == 2, family
+        plain, after = (
+            [t for t in library.templates(family) if t.after_history == wanted]
+            for wanted in (False, True)
+        )
+        assert len(plain) >= 8, family
+        assert sum(t.held_out for t in plain) == 2, family
+        assert [t.held_out for t in after] in ([], [False, False, True]), family
         texts = {(t.source, t.target) for t in library.templates(family)}
         assert len(texts) == len(library.templates(family))
+
+
+def test_a_template_after_a_history_has_no_slot_of_examples(tmp_path: Path) -> None:
+    text = (assets("prompts") / "rating.yaml").read_text()
+    wrong = text.replace("The user rates {item}", "{examples}The user rates {item}")
+    (tmp_path / "rating.yaml").write_text(wrong)
+    with pytest.raises(UserError, match="with after_history") as caught:
+        PromptLibrary.load(tmp_path)
+    assert len(caught.value.lines) == 1
 
 
 def test_literal_braces_are_doubled() -> None:
