@@ -62,6 +62,7 @@ class ChoicesWriter(PromptReader):
         """``(B, R)`` log-likelihoods of the texts after B prompts, and ``(B,)`` seconds."""
         import torch
 
+        from p5rec.models.scorer import prompt_reader
         from p5rec.recommend.batching import prompt_batches
 
         scores = np.empty((len(prompts), len(self.texts)), dtype=np.float32)
@@ -72,7 +73,8 @@ class ChoicesWriter(PromptReader):
         for numbers, ids, mask in batches:
             started = time.perf_counter()
             with torch.inference_mode():
-                scores[numbers] = self.scorer.read(ids, mask)[1].float().cpu().numpy()
+                reader = prompt_reader(self.opened.model, ids, mask)
+                scores[numbers] = self.scorer.read(reader)[1].float().cpu().numpy()
             seconds[numbers] = (time.perf_counter() - started) / len(numbers)
         return scores, seconds
 

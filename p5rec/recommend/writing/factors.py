@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pyarrow as pa
+
 from p5rec.core.errors import input_error
 from p5rec.core.examples import Example
+from p5rec.core.types import Catalog
 
 from .port import Assignment, GeneratorConfig, Of, Request
 
@@ -33,7 +36,8 @@ def ask_factors(generator: GeneratorConfig, of: Of, scenario: str) -> tuple[str,
     if not generator.prompted:
         todo = "name texts of a language model"
         raise input_error("generator", "one that reads prompts", generator.kind, todo)
-    writer = generator.open(Assignment(of, ()))
+    nothing = Catalog(pa.table({name: pa.array([], pa.string()) for name in ("item", "title")}))
+    writer = generator.open(Assignment(of, (), nothing))
     question = QUESTION.format(scenario=writer.escape(scenario))
     (answer,) = writer.write([Request("", Example(question, "", "factors", "factors"))])
     if not (factors := factors_in(answer.text or "")):
