@@ -120,9 +120,9 @@ def lower_states(
     ids, layer = token_ids(tokenizer, texts, max_tokens), model.config.num_hidden_layers - top
     offsets = np.concatenate([[0], np.cumsum([len(each) for each in ids])]).astype(np.int64)
     states = np.empty((offsets[-1], model.config.hidden_size), dtype=np.float16)
-    low = torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
-    bar_of = open_bar(len(texts), "encode", "text")
-    with torch.inference_mode(), low, _first_blocks(model, layer + 1), bar_of as bar:
+    autocast = torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
+    progress = open_bar(len(texts), "encode", "text")
+    with torch.inference_mode(), autocast, _first_blocks(model, layer + 1), progress as bar:
         for chosen in of_equal_length(ids, batch):
             tokens = torch.tensor([ids[i] for i in chosen])
             hidden = model(input_ids=tokens, output_hidden_states=True).hidden_states[layer]
