@@ -5,7 +5,8 @@ R texts, S tokens of all texts, B texts of at most T tokens, D width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +96,14 @@ def check_top(encoder: str, model: Any, top: int) -> None:
 
 
 def lower_states(
-    texts: Sequence[str], tokenizer: Any, model: Any, top: int, *, max_tokens: int, batch: int = 64
+    texts: Sequence[str],
+    tokenizer: Any,
+    model: Any,
+    top: int,
+    *,
+    max_tokens: int,
+    batch: int = 64,
+    dtype: torch.dtype = torch.float32,
 ) -> TokenStates:
     """The hidden states below the ``top`` last blocks.
 
@@ -107,11 +115,14 @@ def lower_states(
         top: the number of blocks above the states.
         max_tokens: longer texts are truncated.
         batch: most texts of a forward pass.
+        dtype: of the matrix products.
     """
     ids, layer = token_ids(tokenizer, texts, max_tokens), model.config.num_hidden_layers - top
     offsets = np.concatenate([[0], np.cumsum([len(each) for each in ids])]).astype(np.int64)
     states = np.empty((offsets[-1], model.config.hidden_size), dtype=np.float16)
-    with torch.inference_mode(), open_bar(len(texts), "encode", "text") as bar:
+    autocast = torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
+    progress = open_bar(len(texts), "encode", "text")
+    with torch.inference_mode(), autocast, _first_blocks(model, layer + 1), progress as bar:
         for chosen in of_equal_length(ids, batch):
             tokens = torch.tensor([ids[i] for i in chosen])
             hidden = model(input_ids=tokens, output_hidden_states=True).hidden_states[layer]
@@ -119,6 +130,23 @@ def lower_states(
                 states[offsets[row] : offsets[row + 1]] = own
             bar.update(len(chosen))
     return TokenStates(states, offsets)
+
+
+@contextmanager
+def _first_blocks(model: Any, count: int) -> Iterator[None]:
+    """``model`` has its ``count`` first blocks inside the context."""
+    blocks = _blocks(model)
+    others = blocks[count:]
+    del blocks[count:]
+    try:
+        yield
+    finally:
+        blocks.extend(others)
+
+
+def _blocks(model: Any) -> nn.ModuleList:
+    depth = model.config.num_hidden_layers
+    return next(m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == depth)
 
 
 class TopBlocks(nn.Module):
@@ -131,11 +159,8 @@ class TopBlocks(nn.Module):
 
     def __init__(self, model: Any, top: int) -> None:
         super().__init__()
-        depth = model.config.num_hidden_layers
-        blocks = next(
-            m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == depth
-        )
-        del blocks[: depth - top]
+        blocks = _blocks(model)
+        del blocks[: len(blocks) - top]
         model.config.num_hidden_layers, model.config.use_cache = top, False
         if hasattr(model, "embeddings"):
             model.embeddings = _GivenStates()

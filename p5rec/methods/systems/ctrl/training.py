@@ -17,6 +17,7 @@ from p5rec.backbones.split_encoder import TokenStates, TopBlocks, open_text_mode
 from p5rec.core.rng import by_key
 from p5rec.core.types import Corpus
 from p5rec.models.alignment import Alignment
+from p5rec.models.catalogue import fast_dtype
 from p5rec.models.click.model import ClickModel
 
 from ...baselines import fitting
@@ -124,7 +125,10 @@ class Aligner(torch.nn.Module):
         """The loss ``()`` of the rows ``chosen (B,)``."""
         batch = data.instances.take(torch.from_numpy(data.rows[chosen]))
         tabular = self.model.represent(batch, self.field_dropout)
-        loss: Tensor = self.alignment(tabular, self.represent(data.states, data.texts[chosen]))
+        dtype = fast_dtype(torch.device("cpu"))
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            text = self.represent(data.states, data.texts[chosen])
+        loss: Tensor = self.alignment(tabular, text.float())
         return loss
 
     def represent(self, states: TokenStates, texts: np.ndarray) -> Tensor:
