@@ -78,8 +78,10 @@ class JobRunner:
             case "ids":
                 self._ids(name, nth, self.prepared)
             case "texts":
-                texts = stored_context(self.cfg, self._quiet).texts
-                build_texts(name, self.cfg.texts[name], texts, self.prepared)
+                texts = self.cfg.texts[name]
+                written = stored_context(self.cfg, self._quiet).texts
+                notes = None if texts.prompts.notes is None else written[texts.prompts.notes]
+                build_texts(name, texts, notes, self.prepared)
             case "vectors":
                 config = self.cfg.vectors[name]
                 texts = stored_context(self.cfg, self._quiet).texts

@@ -34,9 +34,7 @@ def stored_context(recipe: Any, prepared: Prepared, seeds: Sequence[int] = (0,))
         prepared: the data.
         seeds: numbers that are added to the seeds of permutations.
     """
-    texts: Lazy[Artefact] = Lazy(
-        recipe.texts, lambda name: build_texts(name, recipe.texts[name], texts, prepared)
-    )
+    texts = Lazy(recipe.texts, lambda name: _texts_of(recipe, name, prepared))
 
     def build(name: str) -> list[Artefact]:
         config = recipe.vectors[name]
@@ -46,8 +44,15 @@ def stored_context(recipe: Any, prepared: Prepared, seeds: Sequence[int] = (0,))
     return RunContext(vectors=Lazy(recipe.vectors, build), texts=texts)
 
 
+def _texts_of(recipe: Any, name: str, prepared: Prepared) -> Artefact:
+    """The texts of a section of ``recipe``, after those that it shows as notes."""
+    before = recipe.texts[name].prompts.notes
+    notes = None if before is None else _texts_of(recipe, before, prepared)
+    return build_texts(name, recipe.texts[name], notes, prepared)
+
+
 def build_texts(
-    name: str, config: TextsConfig, texts: Mapping[str, Artefact], prepared: Prepared
+    name: str, config: TextsConfig, notes: Artefact | None, prepared: Prepared
 ) -> Artefact:
     """The texts of a section (:class:`p5rec.data.stored_texts.StoredTexts`).
 
@@ -56,11 +61,10 @@ def build_texts(
     Args:
         name: of the section.
         config: the section.
-        texts: the texts that it may name.
+        notes: the earlier texts that its prompts show; None: they show none.
         prepared: the data.
     """
     generator = config.generator
-    notes = None if config.prompts.notes is None else texts[config.prompts.notes]
     tasks = [TASKS.target(config.open_family()[1].name)] if generator.prompted else []
     stage = prepared.store.stage(
         "texts",

@@ -26,7 +26,8 @@ def tokenizer() -> PreTrainedTokenizerBase:
 
 
 def prompts(family: str, view: CorpusView | None = None, **config: int) -> list[Example]:
-    view, library = view or sample_view(), PromptLibrary.load()
+    view = view or sample_view()
+    library = PromptLibrary({family: PromptLibrary.load().family(family).only(after_history=False)})
     return list(EvaluationSource(
         view, library, family, "test",
         template_ids=[t.id for t in library.fitting(family, view)],

@@ -142,8 +142,8 @@ def test_an_interrupted_stage_of_texts_resumes(
 
     monkeypatch.setattr(LocalWriter, "write", fails_once)
     with pytest.raises(KeyboardInterrupt):
-        build_texts("about", config, {}, prepared)
-    stored = StoredTexts.read(build_texts("about", config, {}, prepared).path)
+        build_texts("about", config, None, prepared)
+    stored = StoredTexts.read(build_texts("about", config, None, prepared).path)
     assert len(stored.table) == 40
     assert asked == [10] * 5, "the first two shards are not written again"
 
