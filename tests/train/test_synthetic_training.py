@@ -66,6 +66,7 @@ def gain(one: RankedLists, other: RankedLists, targets: np.ndarray, k: int) -> I
     return paired_means(*hits, one.users, seed=0)
 
 
+@pytest.mark.ladder
 def test_a_planted_successor_is_learned(tmp_path: Path) -> None:
     corpus = corpus_of("markov")
     model, popularity, histories, targets = lists(corpus, tmp_path)
@@ -80,12 +81,14 @@ def test_a_planted_successor_is_learned(tmp_path: Path) -> None:
     assert followed[~seen].mean() > 0.7
 
 
+@pytest.mark.ladder
 def test_on_null_data_nothing_is_learned(tmp_path: Path) -> None:
     model, popularity, _, targets = lists(corpus_of("null"), tmp_path)
     for k in (1, 5):
         assert not excludes_zero(gain(model, popularity, targets, k))
 
 
+@pytest.mark.ladder
 def test_on_a_checkerboard_recommendations_have_the_user_s_colour(tmp_path: Path) -> None:
     corpus = corpus_of("checkerboard")
     model, popularity, histories, targets = lists(corpus, tmp_path)
@@ -96,6 +99,7 @@ def test_on_a_checkerboard_recommendations_have_the_user_s_colour(tmp_path: Path
     assert gain(model, popularity, targets, 5).low > 0
 
 
+@pytest.mark.ladder
 @pytest.mark.parametrize("planted", [True, False])
 def test_views_help_only_if_they_carry_a_signal(planted: bool, tmp_path: Path) -> None:
     actual = []
