@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from inspect import cleandoc
 
@@ -65,9 +65,15 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; line ends and bars in cells are escaped."""
-    lines = [head, ["---"] * len(head), *rows]
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], centred: Collection[str] = ()) -> str:
+    """A Markdown table; line ends and bars in cells are escaped.
+
+    Args:
+        head: names of the columns.
+        rows: their cells.
+        centred: columns of short cells, which take no more room than they need.
+    """
+    lines = [head, [":-:" if name in centred else "---" for name in head], *rows]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
 
 

@@ -23,7 +23,7 @@ def filled(markdown: str) -> str:
 def _sections() -> Iterator[str]:
     found = entries()
     head = ["system", "paper", "stage", *RUNGS, "command"]
-    yield table(head, map(_row, found))
+    yield table(head, map(_row, found), centred=RUNGS)
     for entry in found:
         if entry["ladder"]:
             yield f"## `{entry['system']}`\n"
