@@ -1,6 +1,7 @@
 """Training on prompts that share a history, against prompts that each repeat a part of it.
 
-python scripts/bench_shared_history.py [--prompts 32] [--window 80] [--steps 6] [--json out.json]
+python scripts/bench_shared_history.py [--prompts 32] [--window 80] [--steps 6] [--mask]
+    [--json out.json]
 
 The 16-block cut of SmolLM2-135M of the recipe `families` trains on MovieLens 100k (bfloat16, one
 thread): forward and backward passes over prompts of one family at a time, and over the mix of the
@@ -53,11 +54,12 @@ def method(
     })  # fmt: skip
 
 
-def steps_of(chosen: Generative) -> Iterator[tuple[float, int]]:
+def steps_of(chosen: Generative, *, mask: bool) -> Iterator[tuple[float, int]]:
     """Seconds and answers of each step."""
     setup = setup_of(chosen, rated=True)
     model, train = setup.bundle.model.train(), chosen.train
-    use_tree_attention(model.causal)
+    if not mask:
+        use_tree_attention(model.causal)
     schedule = Schedule(setup.rows, setup.task_of, train)
     collate = schedule.collator(setup.bundle.tokenizer.pad_token_id, None)
     for step in range(train.steps):
@@ -80,8 +82,8 @@ def steps_of(chosen: Generative) -> Iterator[tuple[float, int]]:
 def rates(tasks: Mapping[str, Any], options: argparse.Namespace) -> tuple[float, float]:
     """Answers per second of separate prompts and of shared histories."""
     ways = (
-        steps_of(method(tasks, 16, options, shared=False)),
-        steps_of(method(tasks, options.histories, options, shared=True)),
+        steps_of(method(tasks, 16, options, shared=False), mask=options.mask),
+        steps_of(method(tasks, options.histories, options, shared=True), mask=options.mask),
     )
     measured = [np.array(steps) for steps in zip(*zip(*ways, strict=True), strict=True)]
     separate, shared = (
@@ -97,6 +99,7 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=80)
     parser.add_argument("--histories", type=int, default=2, help="histories in a batch")
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--mask", action="store_true", help="attention by a mask, not in blocks")
     parser.add_argument("--families", nargs="*", default=list(SHARES))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
