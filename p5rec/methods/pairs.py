@@ -68,8 +68,8 @@ def pair_predictors(
     those of :func:`pair_predictor`, which predicts one thing.
     """
     jointly = getattr(predictor, "of_pairs_jointly", None)
-    joint: Callable[..., dict[str, Any]] | None = jointly and jointly(what, corpus)
-    if len(what) > 1 and joint is not None:
+    joint: Callable[..., dict[str, Any]] | None
+    if len(what) > 1 and jointly is not None and (joint := jointly(what, corpus)) is not None:
         return joint
     each = {name: pair_predictor(method, predictor, corpus, name) for name in what}
     return lambda users, items: {name: own(users, items) for name, own in each.items()}

@@ -95,8 +95,9 @@ class RatedHistories:
             statistics: ``(n, 2)`` mean and number of each item's ratings. They are written before
                 each rating, with the mean of the user's earlier ratings; None: no statistics.
         """
-        nearest = np.abs(self.scale - ratings[:, None]).argmin(1)
-        index = np.where(np.isnan(ratings), len(self.scale), nearest)
+        index, rated = np.full(len(ratings), len(self.scale)), ~np.isnan(ratings)
+        if rated.any():
+            index[rated] = np.abs(self.scale - ratings[rated, None]).argmin(1)
         texts = [] if statistics is None else self._statistics(ratings, statistics)
         levels, n_words = self.layout.codes.levels, self.lengths[index]
         between = np.array([len(each) for each in texts]) if texts else np.zeros_like(n_words)

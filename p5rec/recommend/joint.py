@@ -5,7 +5,7 @@ G users, B pairs of a user and an item.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class JointPredictor:
                 view, library, FAMILIES[name], seed=corpus.split.seed,
                 config=bundle.settings.prompts,
             )  # fmt: skip
-        self.scale, self.verdicts = scale_words(bundle), verdict_words(bundle)
+        self.answers = {name: self._answers(name) for name in what}
 
     @torch.inference_mode()
     def __call__(self, users: np.ndarray, items: np.ndarray) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class JointPredictor:
             states = reader.read()
             for number, name in enumerate(asked):
                 own = torch.arange(len(chunk)) + number * len(chunk)
-                answers = self._answers(name, TakenReader(reader, states, own.to(states.device)))
+                answers = self.answers[name](TakenReader(reader, states, own.to(states.device)))
                 found[name][chunk] = np.array(answers, dtype=object)
         return {name: answers.tolist() for name, answers in found.items()}
 
@@ -84,6 +84,8 @@ class JointPredictor:
         self, users: np.ndarray, asked: Mapping[str, Sequence[np.ndarray]]
     ) -> Iterator[np.ndarray]:
         """Pairs in batches, those of a user together."""
+        if not len(users):
+            return
         order = np.argsort(users, kind="stable")
         tokens = np.array([sum(len(each[n]) for each in asked.values()) for n in order])
         new = np.diff(users[order], prepend=-1) != 0
@@ -118,11 +120,16 @@ class JointPredictor:
         ratings = np.full(own.stop - own.start, np.nan) if log.ratings is None else log.ratings[own]
         return self.bundle.history(Past(log.items[own], ratings))
 
-    def _answers(self, what: str, reader: Reader) -> Sequence[Any]:
+    def _answers(self, what: str) -> Callable[[Reader], Sequence[Any]]:
+        """Makes one kind of predictions after the prompts of a reader."""
         match what:
             case "ratings":
-                estimates = rate_after(self.bundle, reader, self.scale).estimates
-                return preferred_estimate(estimates).tolist()
+                scale = scale_words(self.bundle)
+                return lambda reader: preferred_estimate(
+                    rate_after(self.bundle, reader, scale).estimates
+                ).tolist()
             case "clicks":
-                return yes_after(reader, self.verdicts).tolist()
-        return texts_after(self.bundle, reader, LogitsProcessorList(), self.decode.max_new_tokens)
+                verdicts = verdict_words(self.bundle)
+                return lambda reader: yes_after(reader, verdicts).tolist()
+        rules, most = LogitsProcessorList(), self.decode.max_new_tokens
+        return lambda reader: texts_after(self.bundle, reader, rules, most)

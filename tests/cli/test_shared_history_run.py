@@ -81,6 +81,11 @@ def test_a_loaded_model_predicts_several_things_at_once(
     assert len(model.recommend(users=["u1"], k=3)) > 0
 
 
+def test_it_is_planned(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run)
+    assert "llm" in output_of("plan", "my.yaml")
+
+
 def test_data_with_several_behaviours_are_one_line(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,15 @@ def test_predictions_equal_those_of_separate_prompts(sequence: bool) -> None:
     assert np.std(ratings) > 1e-3
 
 
+def test_data_without_ratings_and_no_pairs_at_all() -> None:
+    bundle = bundle_of("next-item", "sequential-yesno", "explanation")
+    corpus = make_view(ratings=False).corpus
+    predict = JointPredictor(bundle, corpus, DECODE, ("clicks", "explanations"))
+    assert bundle.settings.scale == ()
+    assert np.std(predict(USERS, CHOSEN)["clicks"]) > 0
+    assert predict(USERS[:0], CHOSEN[:0]) == {"clicks": [], "explanations": []}
+
+
 def test_a_model_that_lacks_a_task() -> None:
     bundle = bundle_of("next-item", "rating")
     with pytest.raises(UserError, match="explanation"):

@@ -187,6 +187,18 @@ def test_prompts_are_divided_by_shares_and_follow_their_event(bundle: Bundle) ->
     assert counts[2:].all()
 
 
+def test_histories_without_ratings_are_items_alone() -> None:
+    config = learner(tasks={"next-item": {}, "sequential-yesno": {}})
+    corpus = make_view(ratings=False).corpus
+    bundle = make_bundle(scratch(items="positions"), some_codes(ITEMS, (7, 8)))
+    examples, _ = build_training_data(config, corpus, bundle, training_prompts(config))
+    example = examples["next-item"][0]
+    assert example.branches is not None
+    history = example.input_ids[example.branches == 0]
+    assert (history[1:] >= bundle.layout.first).all()
+    assert example.branches.max() > 0
+
+
 def test_a_history_of_the_model_is_written_as_in_training() -> None:
     config = learner()
     view = make_view()
