@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from nearest_vectors import NearestVectors
+from noted_prompts import write_noted
 from small_corpora import make_view
 from tiny_models import save_llama
 
@@ -57,21 +58,6 @@ def prepared(tmp_path: Path) -> Prepared:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_llama(tmp_path_factory.mktemp("encoder")))
-
-
-NOTED = """\
-family: noted
-task: describe-user
-description: A user with an earlier text.
-target_type: text
-fields: {notes: text, description: text}
-few_shot: {example: "{source} {target}"}
-templates:
-  - id: short
-    version: 1
-    source: "{examples}Known: {notes}"
-    target: "{description}"
-"""
 
 
 def text_file(path: Path, **texts: str) -> dict[str, Any]:
@@ -149,7 +135,7 @@ def test_an_interrupted_stage_of_texts_resumes(
 
 
 def test_texts_that_show_earlier_texts_follow_them(prepared: Prepared, tmp_path: Path) -> None:
-    (tmp_path / "noted.yaml").write_text(NOTED)
+    write_noted(tmp_path)
     path = tmp_path / "first.jsonl"
     prompts = {"folders": [str(tmp_path)], "notes": "first"}
     texts = {

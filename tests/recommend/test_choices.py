@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from noted_prompts import write_noted
 from small_corpora import make_view
 from tiny_models import save_llama
 
@@ -120,25 +121,8 @@ def test_popular_choices_are_the_same_for_everyone(corpus: Corpus, tmp_path: Pat
     assert {*stored.table["text"]} == {", ".join(values_of(corpus.catalog, name)[:2])}
 
 
-NOTES = """\
-family: noted
-task: describe-user
-description: A user with an earlier text.
-target_type: text
-fields: {notes: text, description: text}
-few_shot: {example: "{source} {target}"}
-templates:
-  - id: short
-    version: 1
-    source: "{examples}Known: {notes}"
-    target: "{description}"
-"""
-
-
 def noted(folder: Path, notes: str | None) -> TextsConfig:
-    folder.mkdir(exist_ok=True)
-    (folder / "noted.yaml").write_text(NOTES)
-    prompts = {"folders": [str(folder)], "notes": notes}
+    prompts = {"folders": [str(write_noted(folder))], "notes": notes}
     return TextsConfig(of="users", family="noted", generator={"kind": "prompt"}, prompts=prompts)
 
 
