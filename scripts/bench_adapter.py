@@ -20,7 +20,8 @@ from transformers import AutoModelForCausalLM
 
 from p5rec.backbones.config import LoraSettings
 from p5rec.backbones.pretrained import Pretrained
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.item_codes import ItemCodes
+from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.methods.generative.method import Generative

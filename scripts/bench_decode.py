@@ -37,7 +37,7 @@ from decoders import (
 
 from p5rec.backbones.pretrained import Pretrained
 from p5rec.backbones.scratch import Scratch
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.token_sequences import TokenSequences
 from p5rec.models.checkpoint import Bundle, BundleSettings, build

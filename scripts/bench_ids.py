@@ -21,8 +21,9 @@ import numpy as np
 import pyarrow as pa
 
 from p5rec.core.features import Users
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import id_keys
-from p5rec.core.types import TRAIN, Catalog, Corpus, Interactions, ItemCodes, Split
+from p5rec.core.types import TRAIN, Catalog, Corpus, Interactions, Split
 from p5rec.ids.base import Fitted, fit
 from p5rec.ids.codebook_metrics import usage
 from p5rec.ids.config import BY_VECTORS, IdsConfig

@@ -24,8 +24,9 @@ import torch
 from scipy.sparse import csr_array
 
 from p5rec.backbones.scratch import Scratch
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import derive_rng
-from p5rec.core.types import Histories, ItemCodes
+from p5rec.core.types import Histories
 from p5rec.methods.baselines.ease import Ease, EasePredictor
 from p5rec.methods.baselines.item_to_item import ItemToItem, ItemToItemPredictor
 from p5rec.methods.fusion.predictor import FusionPredictor

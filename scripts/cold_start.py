@@ -24,9 +24,10 @@ import polars as pl
 from p5rec.cli.run import load
 from p5rec.core.artefacts import Store
 from p5rec.core.config import load as load_config
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.paths import assets, cache_home
 from p5rec.core.rng import derive_rng
-from p5rec.core.types import Corpus, ItemCodes, RankedLists
+from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_data
 from p5rec.data.split import instances

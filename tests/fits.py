@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from p5rec.core.artefacts import Artefact, Lineage, Store
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import derive_rng
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.types import Corpus
 from p5rec.data.vector_store import AboutVectors, Entities, VectorStore
 from p5rec.ids.files import save_codes
 from p5rec.methods.base import Method

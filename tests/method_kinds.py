@@ -9,7 +9,7 @@ import numpy as np
 from fits import Fits
 from tiny_models import scratch
 
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 from p5rec.methods.base import Method
 from p5rec.methods.generative.method import Generative
 from p5rec.methods.registry import METHODS

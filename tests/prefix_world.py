@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from p5rec.core.features import Users
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import id_keys
-from p5rec.core.types import Catalog, Corpus, Interactions, ItemCodes, Split
+from p5rec.core.types import Catalog, Corpus, Interactions, Split
 from p5rec.data.click_instances import click_instances
 from p5rec.ids.files import save_codes
 from p5rec.methods.registry import METHODS

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from p5rec.core.artefacts import Store
-from p5rec.data.config import ColumnsConfig
+from p5rec.data.table_config import ColumnsConfig
 
 from .frames import Frame, cache_frame, column_names, to_polars
 

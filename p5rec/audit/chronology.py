@@ -21,8 +21,9 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import derive_rng
-from p5rec.core.types import TRAIN, Corpus, ItemCodes
+from p5rec.core.types import TRAIN, Corpus
 from p5rec.data.split import each_target, instances
 
 from .findings import ALPHA, MIN_COUNT, Finding, Row, evidence_of

@@ -10,9 +10,10 @@ from typing import Any
 from p5rec.core.artefacts import Artefact, read_json
 from p5rec.core.config import bind, overridden, read_tree
 from p5rec.core.errors import UserError, input_error
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.paths import cache_home
 from p5rec.core.recipes import YAML, config_path, shipped
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.types import Corpus
 from p5rec.data.build import build, read_log
 from p5rec.data.config import DataConfig, read_section
 from p5rec.data.files import KINDS, existing, kind

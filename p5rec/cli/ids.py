@@ -16,7 +16,8 @@ from .options import ALLOW_DOWNLOAD, CONFIG, changes
 
 if TYPE_CHECKING:
     from p5rec.core.artefacts import Artefact, Store
-    from p5rec.core.types import Corpus, ItemCodes
+    from p5rec.core.item_codes import ItemCodes
+    from p5rec.core.types import Corpus
     from p5rec.ids.collisions import Collisions
 
 app = typer.Typer(

@@ -304,12 +304,10 @@ class Histories:
 
     def _at(self, source: np.ndarray) -> dict[str, Any]:
         """The optional fields of the entries ``source`` of the S."""
-        return {
-            "baskets": None if self.baskets is None else self.baskets[source],
-            "behaviours": None if self.behaviours is None else self.behaviours.take(source),
-            "labels": None if self.labels is None else self.labels[source],
-            "ratings": None if self.ratings is None else self.ratings[source],
-        }
+        arrays = {name: getattr(self, name) for name in ("baskets", "labels", "ratings")}
+        taken = {name: None if own is None else own[source] for name, own in arrays.items()}
+        behaviours = None if self.behaviours is None else self.behaviours.take(source)
+        return {**taken, "behaviours": behaviours}
 
     def requests(self) -> np.ndarray:
         """``(S,)`` the request of each entry of ``items``."""
@@ -335,43 +333,6 @@ class Histories:
         last = np.maximum(self.offsets[1:] - 1, 0)[self.requests()]
         ages: np.ndarray = position[last] - position
         return ages
-
-
-@dataclass(frozen=True, eq=False)
-class ItemCodes:
-    """Semantic ids: a tuple of L codes for each item.
-
-    Attributes:
-        codes: ``(N, L)`` int32, ``0 <= codes[:, l] < sizes[l]``; rows are unique.
-        sizes: the codebook size of each level, L integers.
-        scheme: the name of the id scheme.
-        tied: whether the last level only numbers the items that share all earlier codes. A model
-            does not predict that level: it ranks these items by their number.
-    """
-
-    codes: np.ndarray
-    sizes: tuple[int, ...]
-    scheme: str
-    tied: bool = False
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    @property
-    def levels(self) -> int:
-        """L."""
-        return len(self.sizes)
-
-    @property
-    def starts(self) -> np.ndarray:
-        """``(L,)`` int64: the offset of each level in the flat range of ``sum(sizes)`` codes."""
-        return np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64)
-
-    @property
-    def flat(self) -> np.ndarray:
-        """``(N, L)`` int64: codes numbered across all levels, ``starts[l] + codes[:, l]``."""
-        flat: np.ndarray = self.codes.astype(np.int64) + self.starts
-        return flat
 
 
 @dataclass(frozen=True, eq=False)

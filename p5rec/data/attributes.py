@@ -9,8 +9,8 @@ import polars as pl
 from p5rec.core.errors import UserError, did_you_mean, input_error
 
 from .cells import as_id
-from .config import AttributeConfig
 from .files import Dialect, existing, kind
+from .table_config import AttributeConfig
 from .tables import RowLocations, Table, read_table
 
 # canonical spellings of numbers: parsing and formatting them gives the same text

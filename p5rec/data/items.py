@@ -10,8 +10,9 @@ import polars as pl
 from p5rec.core.errors import input_error
 
 from .attributes import attribute, check_ids, read_described
-from .config import DataConfig, ItemColumnsConfig
+from .config import DataConfig
 from .files import Dialect, existing
+from .table_config import ItemColumnsConfig
 from .tables import RowLocations
 
 YEAR = r"\((\d{4})\)\s*$"
@@ -19,7 +20,7 @@ OwnItems = Callable[[Path, Dialect], pl.DataFrame]
 
 
 def read_item_table(path: str, chosen: ItemColumnsConfig, dialect: Dialect) -> pl.DataFrame:
-    """The item table in any table file (see :class:`~p5rec.data.config.ItemTableConfig`).
+    """The item table in any table file (see :class:`~p5rec.data.table_config.ItemTableConfig`).
 
     Attributes of text files are text. A column becomes numeric only if all its values are numbers
     in canonical spelling, so ``01003`` or an id of 22 digits stays text.

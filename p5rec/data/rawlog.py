@@ -11,8 +11,9 @@ import polars as pl
 from p5rec.core.errors import UserError, did_you_mean, input_error
 
 from .cells import IDS, absent, as_id, as_number, nulls, refuse
-from .config import ColumnsConfig, DataConfig
+from .config import DataConfig
 from .event_columns import BEHAVIOUR, further_columns, read_further
+from .table_config import ColumnsConfig
 from .tables import RowLocations, Table
 from .times import FORMATS, AmbiguousTimes, microseconds
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from p5rec.core.artefacts import Lineage
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import by_key
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.types import Corpus
 
 from .collisions import Collisions
 from .config import BY_EVENTS, POLICIES, SCHEMES, IdsConfig

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from string import ascii_lowercase
 
-from p5rec.core.types import Catalog, ItemCodes
+from p5rec.core.item_codes import ItemCodes
+from p5rec.core.types import Catalog
 
 from .names import node_names
 from .prefixes import prefix_groups

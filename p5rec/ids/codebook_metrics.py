@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import tie_order
-from p5rec.core.types import Corpus, Interactions, ItemCodes, Split
+from p5rec.core.types import Corpus, Interactions, Split
 
 from .cooccurrence import pair_counts
 from .plain import permuted

@@ -14,8 +14,9 @@ from p5rec.core.artefacts import file_sha256, read_json, write_json
 from p5rec.core.atomic import atomic_write
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import input_error
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import by_key
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.types import Corpus
 
 from .assignment import assign
 from .base import Fitted

@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 from p5rec.core.artefacts import writing
 from p5rec.core.atomic import atomic_write
 from p5rec.core.errors import UserError, did_you_mean, input_error
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import by_key, id_keys
-from p5rec.core.types import ItemCodes
 from p5rec.data.cells import as_id
 from p5rec.data.files import PACKED, existing, read_lines
 from p5rec.data.files import kind as file_kind

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse as sp
 
-from p5rec.core.types import Catalog, ItemCodes
+from p5rec.core.item_codes import ItemCodes
+from p5rec.core.types import Catalog
 
 from .prefixes import prefix_groups, rank_in_run
 

@@ -15,8 +15,9 @@ from typing import ClassVar
 import numpy as np
 
 from p5rec.core.errors import input_error
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import by_key, derive_rng
-from p5rec.core.types import Catalog, ItemCodes
+from p5rec.core.types import Catalog
 
 from .config import IdsConfig
 from .quantiser import Coded, ItemData

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import keyed, uniform
-from p5rec.core.types import Interactions, ItemCodes, Split
+from p5rec.core.types import Interactions, Split
 
 from .prefixes import prefix_groups
 

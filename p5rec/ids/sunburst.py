@@ -16,7 +16,8 @@ from matplotlib.patches import Wedge
 from matplotlib.text import Text
 
 from p5rec.core.atomic import atomic_write
-from p5rec.core.types import Catalog, ItemCodes
+from p5rec.core.item_codes import ItemCodes
+from p5rec.core.types import Catalog
 
 from .captions import LONGEST, captions, count, cut, wedge_words
 from .tones import colours

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from p5rec.core.atomic import atomic_write
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.pages import fill_page
-from p5rec.core.types import Catalog, ItemCodes
+from p5rec.core.types import Catalog
 
 from .captions import captions, cut, wedge_words
 from .tones import colours

@@ -7,7 +7,7 @@ from string import ascii_lowercase
 
 import numpy as np
 
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 
 
 def token_strings(sizes: Sequence[int]) -> list[str]:

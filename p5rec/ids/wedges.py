@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 
 from .prefixes import prefix_groups, rank_in_run
 

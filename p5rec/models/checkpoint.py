@@ -31,8 +31,9 @@ from p5rec.core.artefacts import digest, file_sha256, library_versions, read_jso
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, input_error
 from p5rec.core.examples import Past
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import derive_seed, id_keys
-from p5rec.core.types import Corpus, Histories, ItemCodes
+from p5rec.core.types import Corpus, Histories
 from p5rec.data.known import item_indices
 from p5rec.ids.files import load_codes, load_item_ids, save_codes
 from p5rec.ids.tokens import item_strings, token_strings

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from p5rec.core.examples import Example
 from p5rec.core.features import Behaviours, behaviour_codes
-from p5rec.core.types import Histories, ItemCodes
+from p5rec.core.item_codes import ItemCodes
+from p5rec.core.types import Histories
 from p5rec.prompting.render import to_messages
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from torch.nn.functional import linear
 from p5rec.backbones.config import BackboneConfig
 from p5rec.backbones.load import Backbone
 from p5rec.backbones.transformer import configs_of
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 from p5rec.decode.trie import Trie
 
 from .config import HeadsConfig, ItemHeadConfig

@@ -13,7 +13,7 @@ from pathlib import Path
 from p5rec.core.artefacts import write_json, writing
 from p5rec.core.atomic import atomic_write
 from p5rec.core.errors import input_error
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 from p5rec.evaluate.schema import RECORD, Report
 
 from . import markdown, page, plots

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from p5rec.core.atomic import atomic_write
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 from p5rec.evaluate.blocks import LOWER_IS_BETTER, Block, blocks
 from p5rec.evaluate.schema import Report
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from p5rec.backbones.encoder import encode
 from p5rec.core.artefacts import Lineage
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.publishing import copy_or_link
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.types import Corpus
 from p5rec.data.entity_texts import item_texts
 from p5rec.ids.encoder import ItemEncoder, load_encoder
 from p5rec.ids.files import ENCODER_FILES, load_codes, load_item_ids, save_codes

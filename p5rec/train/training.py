@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 
 from p5rec.core.artefacts import Lineage
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.launch import rank
 from p5rec.core.rng import derive_seed
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.types import Corpus
 from p5rec.models.checkpoint import Bundle, build, load_trainable, save_bundle
 from p5rec.models.initialise import initialise_from, provenance, resolve_initialisation
 from p5rec.prompting.library import PromptLibrary

@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 
 from p5rec.core.artefacts import Lineage, Store
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.item_codes import ItemCodes
+from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import _write, load_corpus, prepare_data

@@ -7,8 +7,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import id_keys
-from p5rec.core.types import Catalog, Histories, Interactions, ItemCodes, Split
+from p5rec.core.types import Catalog, Histories, Interactions, Split
 
 RAGGED = st.lists(st.lists(st.integers(0, 99), max_size=6), max_size=8)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from p5rec.core.types import Catalog, ItemCodes
+from p5rec.core.item_codes import ItemCodes
+from p5rec.core.types import Catalog
 
 HOSTILE = "</script><img src=x onerror=\"alert('&')\"><!--<script>\u2028\u2029"
 SMALL = [[[0]], [[3], [1], [0]], [[2, 5]], [[0, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]]]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import id_keys
-from p5rec.core.types import Interactions, ItemCodes, Split
+from p5rec.core.types import Interactions, Split
 from p5rec.ids.codebook_metrics import codebook_metrics, purity, samples, usage
 
 CODES = ItemCodes(np.array([[0, 0], [0, 1], [1, 0], [1, 2]], dtype=np.int32), (4, 3), "any")

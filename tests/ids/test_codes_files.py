@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from p5rec.core.artefacts import file_sha256
 from p5rec.core.errors import UserError
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 from p5rec.ids.collisions import Collisions
 from p5rec.ids.files import ITEMS, MANIFEST, TENSORS, load_codes, read_manifest, save_codes
 

@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from p5rec.core.errors import UserError
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import by_key, id_keys
-from p5rec.core.types import ItemCodes
 from p5rec.ids.collisions import extra_level
 from p5rec.ids.exchange import DEEPEST, Imported, export_codes, import_codes
 from p5rec.ids.plain import Words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 from p5rec.ids.tokens import item_strings, token_strings
 
 CODES = ItemCodes(np.array([[12, 7], [1, 2], [12, 0]], dtype=np.int32), (13, 8), "any")

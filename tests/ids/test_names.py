@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from code_trees import catalog_of, codes_of, planted
 
-from p5rec.core.types import Catalog, ItemCodes
+from p5rec.core.item_codes import ItemCodes
+from p5rec.core.types import Catalog
 from p5rec.ids.names import node_names
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import id_keys
-from p5rec.core.types import TEST, TRAIN, Interactions, ItemCodes, Split
+from p5rec.core.types import TEST, TRAIN, Interactions, Split
 from p5rec.ids.codebook_metrics import codebook_metrics
 from p5rec.ids.plain import permuted, uniform
 from p5rec.ids.predict import predictability, transitions

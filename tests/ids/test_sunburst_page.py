@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from code_trees import HOSTILE, SMALL, catalog_of, codes_of, planted, sampled
 
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 from p5rec.ids.prefixes import prefix_groups
 from p5rec.ids.sunburst_page import ASSETS, page, page_data, write_html
 

@@ -12,7 +12,8 @@ import pytest
 from prefix_world import prefix_codes, prefix_world
 
 from p5rec.core.errors import UserError
-from p5rec.core.types import Catalog, Corpus, ItemCodes
+from p5rec.core.item_codes import ItemCodes
+from p5rec.core.types import Catalog, Corpus
 from p5rec.data.click_instances import click_instances
 from p5rec.ids.files import save_codes
 from p5rec.methods.click.item_values import ngram_values, piece_values

@@ -16,7 +16,8 @@ from tiny_models import llama, make_bundle, save_llama, save_t5, scratch, some_c
 from p5rec.backbones.config import LoraSettings
 from p5rec.core.errors import UserError
 from p5rec.core.examples import Example
-from p5rec.core.types import Histories, ItemCodes
+from p5rec.core.item_codes import ItemCodes
+from p5rec.core.types import Histories
 from p5rec.ids.files import load_codes, save_codes
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
 from p5rec.recommend.config import DecodeConfig

@@ -14,7 +14,7 @@ from tiny_models import llama, logits_of, make_bundle, save_gpt2, save_llama, sc
 from p5rec.backbones.config import BackboneConfig, LoraSettings
 from p5rec.backbones.merge import merge
 from p5rec.core.errors import UserError
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
 from p5rec.models.initialise import initialise_from, resolve_initialisation
 

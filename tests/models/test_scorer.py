@@ -16,7 +16,7 @@ from torch import Tensor
 
 from p5rec.backbones.load import Backbone
 from p5rec.backbones.scratch import byte_vocabulary
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
 from p5rec.decode.beam import beam_search
 from p5rec.models import items

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 from p5rec.evaluate.schema import (
     Comparison,
     Measure,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from p5rec.core.errors import UserError
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 from p5rec.report import plots
 
 

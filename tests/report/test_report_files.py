@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p5rec.core.errors import UserError
-from p5rec.core.types import ItemCodes
+from p5rec.core.item_codes import ItemCodes
 from p5rec.evaluate.schema import Measure, Report, Sample, load_report
 from p5rec.report.files import write_pages, write_report
 

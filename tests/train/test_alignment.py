@@ -14,7 +14,8 @@ from mean_intervals import paired_means
 from tiny_models import scratch
 
 from p5rec.core.errors import UserError
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.item_codes import ItemCodes
+from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.split import instances

@@ -14,8 +14,9 @@ from tiny_models import make_bundle, scratch
 
 from p5rec.core.errors import UserError
 from p5rec.core.features import Behaviours
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import id_keys, keyed
-from p5rec.core.types import TEST, TRAIN, VALID, Interactions, ItemCodes, Split
+from p5rec.core.types import TEST, TRAIN, VALID, Interactions, Split
 from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import CodeLayout

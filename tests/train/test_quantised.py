@@ -11,7 +11,8 @@ from test_synthetic_training import IDS, SETTINGS, corpus_of
 from tiny_models import llama, save_llama
 
 from p5rec.backbones.config import BackboneConfig, LoraSettings
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.item_codes import ItemCodes
+from p5rec.core.types import Corpus
 from p5rec.data.split import instances
 from p5rec.ids.base import fit
 from p5rec.models.checkpoint import Bundle, load_bundle

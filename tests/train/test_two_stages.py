@@ -14,7 +14,8 @@ from tiny_models import scratch
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.errors import UserError
-from p5rec.core.types import Corpus, ItemCodes, RankedLists
+from p5rec.core.item_codes import ItemCodes
+from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.split import instances
 from p5rec.ids.base import fit
 from p5rec.methods.checks import in_order

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 
 from p5rec.core.errors import input_error
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import keyed
-from p5rec.core.types import ItemCodes
 
 Ngram = Literal["prefixes", "unigrams", "bigrams"]
 FIRST = 0x10000  # the character of the first code; all later ones are valid

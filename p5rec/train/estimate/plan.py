@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from p5rec.backbones.config import LoraSettings
+from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import derive_rng
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.types import Corpus
 from p5rec.ids.config import IdsConfig
 from p5rec.models.checkpoint import Bundle, build
 
