@@ -6,6 +6,7 @@ B sequences, T positions, S positions with those in the key-value cache, D width
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict
 from typing import Any
@@ -17,11 +18,11 @@ from torch import Tensor, nn
 from p5rec.core.errors import UserError
 from p5rec.core.progress import open_bar
 
-from .attention import additive, adds_mask
+from .attention import additive
 from .decoder import Blocks, Decoder, Shape
 from .encoder import of_equal_length
 from .split_encoder import TokenStates
-from .transformer import decoder_of, of_transformers
+from .transformer import decoder_of
 
 NORMS = ("norm", "final_layer_norm")  # names of the norm after the last block
 NUMBERS = ("layer_idx", "number")  # names of a block's number, which finds it in a cache
@@ -39,6 +40,9 @@ class UpperBlocks(nn.Module):
     def __init__(self, blocks: Any, shape: Mapping[str, Any]) -> None:
         super().__init__()
         self.blocks, self.shape = blocks, shape
+        last: Any = self.layers[-1]
+        self._last = [AtEnds(last.mlp)]  # a list, so that its weights have one name
+        last.mlp = self._last[0]
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -55,7 +59,7 @@ class UpperBlocks(nn.Module):
             cache: a key-value cache of transformers, which is extended; None: there is none.
         """
         read = mask[:, None]
-        if adds_mask(self.blocks):
+        if not isinstance(self.blocks, Blocks):
             read = additive(read, states.dtype)
         out: Tensor = self.blocks(
             inputs_embeds=states,
@@ -65,6 +69,44 @@ class UpperBlocks(nn.Module):
             use_cache=cache is not None,
         ).last_hidden_state
         return out
+
+    def at_ends(self, states: Tensor, mask: Tensor, positions: Tensor, ends: Tensor) -> Tensor:
+        """``(B, D)`` the last hidden states at the positions ``ends (B,)``; others as above."""
+        with self._last[0].at(ends):
+            hidden = self(states, mask, positions)
+        out: Tensor = hidden[torch.arange(len(states)), ends]
+        return out
+
+
+class AtEnds(nn.Module):
+    """The last feed-forward module, which only the ends of sequences need.
+
+    Args:
+        inner: the module, D → D.
+    """
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self._ends: Tensor | None = None
+
+    @contextmanager
+    def at(self, ends: Tensor) -> Iterator[None]:
+        """Inside the context, the module is computed at the positions ``ends (B,)`` alone."""
+        self._ends = ends
+        try:
+            yield
+        finally:
+            self._ends = None
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """``(B, T, D)`` → ``(B, T, D)``; 0 at the other positions."""
+        if self._ends is None:
+            whole: Tensor = self.inner(hidden)
+            return whole
+        rows = torch.arange(len(hidden))
+        own: Tensor = self.inner(hidden[rows, self._ends])
+        return own.new_zeros(hidden.shape).index_put((rows, self._ends), own)
 
 
 class LowerBlocks(nn.Module):
@@ -92,7 +134,7 @@ def split_decoder(network: Any, lower: int) -> tuple[nn.Module, UpperBlocks]:
     Raises:
         UserError: the network is no decoder of known form, or has no block left.
     """
-    decoder = decoder_of(network)
+    decoder: Any = decoder_of(network)
     norm = next((name for name in NORMS if hasattr(decoder, name)), None)
     if norm is None:
         raise UserError(
@@ -116,7 +158,7 @@ def split_decoder(network: Any, lower: int) -> tuple[nn.Module, UpperBlocks]:
         first = LowerBlocks(_numbered(part, lower)).requires_grad_(False).eval()
     setattr(decoder, name, above)
     _numbered(decoder, len(above))
-    if of_transformers(decoder):
+    if not isinstance(decoder, Blocks):
         decoder.set_attn_implementation("eager")
     return first, UpperBlocks(decoder, _shape(network, decoder))
 
@@ -189,7 +231,7 @@ def _numbered(decoder: Any, count: int) -> Any:
             for name in NUMBERS:
                 if hasattr(module, name):
                     setattr(module, name, index)
-    if of_transformers(decoder):
+    if not isinstance(decoder, Blocks):
         decoder.config = deepcopy(decoder.config)
         decoder.config.num_hidden_layers = count
     return decoder

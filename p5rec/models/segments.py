@@ -9,6 +9,9 @@ B sequences, P soft prompts, T positions without prompts, D width, C classes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,6 +34,12 @@ class SegmentModel(nn.Module):
         self.lower, self.upper = lower, upper
         self.prompts = nn.Parameter(prompts.clone())
 
+    def train(self, mode: bool = True) -> SegmentModel:
+        """See :class:`torch.nn.Module`; the lower blocks stay without dropout."""
+        super().train(mode)
+        self.lower.eval()
+        return self
+
     def prompt_states(self) -> Tensor:
         """``(1, P, D)`` the states of the prompts below the upper blocks."""
         states: Tensor = self.lower(self.prompts[None])
@@ -48,17 +57,17 @@ class SegmentModel(nn.Module):
         read = torch.cat([self.prompt_states().expand(len(states), -1, -1), states], dim=1)
         mask = prefix_mask(prefix + prompts, lengths + prompts, read.shape[1])
         positions = torch.arange(read.shape[1]).expand(len(states), -1)
-        hidden = self.upper(read, mask, positions)
-        return hidden[torch.arange(len(states)), prompts + lengths - 1]
+        ends = prompts + lengths - 1
+        return self.upper.at_ends(read, mask, positions, ends)
 
-    def read(self, states: Tensor, cache: object) -> None:
+    def read(self, states: Tensor, cache: Any) -> None:
         """Reads the prompts and one prefix ``(1, T, D)`` into a key-value cache."""
         read = torch.cat([self.prompt_states(), states], dim=1)
         length = read.shape[1]
         mask = torch.ones(1, length, length, dtype=torch.bool)
         self.upper(read, mask, torch.arange(length)[None], cache)
 
-    def follow(self, states: Tensor, lengths: Tensor, seen: int, cache: object) -> Tensor:
+    def follow(self, states: Tensor, lengths: Tensor, seen: int, cache: Any) -> Tensor:
         """``(B, D)``: the hidden states at the end of B last segments of one prefix.
 
         Args:
@@ -73,9 +82,9 @@ class SegmentModel(nn.Module):
         hidden = self.upper(states, mask.expand(batch, -1, -1), at.expand(batch, -1), cache)
         return hidden[torch.arange(batch), lengths - 1]
 
-    def logits(self, hidden: Tensor, classes: int) -> Tensor:
-        """``(B, C)`` products of the hidden states ``(B, D)`` and the options."""
-        return hidden.float() @ self.prompts[-classes:].T
+    def options(self, classes: int) -> Tensor:
+        """``(C, D)`` the weights of the classes: the last soft prompts, scaled as in attention."""
+        return self.prompts[-classes:] * self.prompts.shape[1] ** -0.5
 
 
 class Settled(nn.Module):
@@ -124,7 +133,8 @@ class Adapted(nn.Module):
 def add_adapters(upper: UpperBlocks, width: int, rank: int) -> list[nn.Parameter]:
     """Adds an adapter of this rank to each block's feed-forward module; returns their weights."""
     weights = []
-    for block in upper.layers:
+    blocks: Iterable[Any] = upper.layers
+    for block in blocks:
         adapted = Adapted(block.mlp, width, rank)
         block.mlp = adapted
         weights += [*adapted.down.parameters(), *adapted.up.parameters()]

@@ -320,10 +320,15 @@ class CorpusView:
         return inside & (self.depth > 0) if SPLITS[split_name] == TRAIN else inside
 
 
-def unnamed_view(corpus: Corpus) -> CorpusView:
-    """The corpus before its items have codes: row numbers serve as ids."""
+def unnamed_view(corpus: Corpus, literal: Literal = literal) -> CorpusView:
+    """The corpus before its items have codes: row numbers serve as ids.
+
+    Args:
+        corpus: the data.
+        literal: escapes the special tokens of the model.
+    """
     placeholders = [f"<{row}>" for row in range(len(corpus.catalog))]
-    return CorpusView(corpus, ItemNames(placeholders, corpus.catalog.titles))
+    return CorpusView(corpus, ItemNames(placeholders, corpus.catalog.titles, literal))
 
 
 def _known(table: Catalog | Users, literal: Literal) -> list[Known]:

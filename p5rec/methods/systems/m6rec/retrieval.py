@@ -1,4 +1,7 @@
-"""Retrieval: users and items as vectors by two projections. R rows, B requests, N items, d width."""
+"""Retrieval: vectors of users and items by two projections.
+
+R rows, B requests, N items, d width.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ class RetrievalPredictor(ItemScorer):
     def scores(self, histories: Histories) -> np.ndarray:
         """See :class:`p5rec.methods.baselines.scorer.ItemScorer`."""
         own = self.reader.ends(user_sequences(self.reader, histories))
-        return fitting.products(_unit(self.towers.users, own).numpy(), self._vectors)
+        return fitting.products(_vectors(self.towers.users, own), self._vectors)
 
     def item_vectors(self) -> np.ndarray:
         """See :class:`p5rec.methods.predictors.EmbedsItems`; every item has a text."""
@@ -74,13 +77,8 @@ class RetrievalPredictor(ItemScorer):
 
     @cached_property
     def _vectors(self) -> np.ndarray:
-        return self.vectors_now()
-
-    def vectors_now(self) -> np.ndarray:
-        """``(N, d)`` float32 unit vectors of the items under the present weights."""
         items = item_sequences(self.reader, np.arange(len(self.tie)))
-        vectors: np.ndarray = _unit(self.towers.items, self.reader.ends(items)).numpy()
-        return vectors
+        return _vectors(self.towers.items, self.reader.ends(items))
 
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.predictors.FittedPredictor`."""
@@ -170,3 +168,10 @@ def _losses(
 def _unit(projection: nn.Linear, hidden: Tensor) -> Tensor:
     """``(n, d)`` projections of norm 1 of the states ``(n, D)``."""
     return F.normalize(projection(hidden), dim=-1)
+
+
+def _vectors(projection: nn.Linear, hidden: Tensor) -> np.ndarray:
+    """``(n, d)`` float32, those of :func:`_unit`, each independent of the others."""
+    vectors = fitting.products(hidden.numpy(), projection.weight.detach().numpy())
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit

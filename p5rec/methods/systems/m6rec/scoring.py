@@ -17,7 +17,6 @@ from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import sampled, tie_order
 from p5rec.core.types import Corpus, Histories, check_rows
 from p5rec.metrics.area import auc
-from p5rec.models.segments import SegmentModel
 
 from ...baselines import fitting
 from ...baselines.iterative import EPOCHS
@@ -30,6 +29,7 @@ from .settings import SEGMENTS, TEACHER, ScoringSettings
 from .training import batches, optimizer_of, untrained
 
 VALIDATED = 2000  # instances of a validation check, at most
+CLASSES = 2  # no and yes
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class ScoringPredictor(RanksPairs):
         check_rows("item", items, len(self.tie))
         sequences = self.reader.sequences(histories, self.reader.segments.items[items])
         hidden = self.reader.ends(sequences)
-        return _logits(self.reader.model, hidden).sigmoid().numpy()
+        return self._clicks(hidden)
 
     @torch.inference_mode()
     def scores(self, histories: Histories, items: np.ndarray) -> np.ndarray:
@@ -84,9 +84,16 @@ class ScoringPredictor(RanksPairs):
                 lengths = torch.from_numpy(asked.lengths)
                 with self.reader.autocast:
                     hidden = model.follow(asked.read(width), lengths, seen, deepcopy(cache))
-                clicks = _logits(model, hidden.float()).sigmoid().numpy()
+                clicks = self._clicks(hidden.float())
                 out[row, start : start + BLOCK] = clicks[: len(items) - start]
         return out
+
+    def _clicks(self, hidden: Tensor) -> np.ndarray:
+        """``(B,)`` float32 probabilities at the ends ``hidden (B, D)`` of sequences."""
+        options = self.reader.model.options(CLASSES).detach().numpy()
+        no, yes = torch.from_numpy(fitting.products(hidden.numpy(), options)).unbind(1)
+        clicks: np.ndarray = (yes - no).sigmoid().numpy()
+        return clicks
 
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.predictors.FittedPredictor`."""
@@ -116,7 +123,8 @@ def fit(
     """
     log = corpus.interactions
     segments = segments_of(method, corpus, seed, inputs)
-    instances = training_instances(corpus, seed, None)
+    most = max(each.history for each in (method, method.teacher) if each is not None)
+    instances = training_instances(corpus, seed, most)
     keys = log.event_keys[instances.events]
     instances = instances.take(sampled(keys, method.rows, seed, "scored rows"))
     targets = torch.from_numpy(instances.labels.astype(np.float32))
@@ -157,21 +165,15 @@ def _losses(reader: SegmentReader, sequences: Sequences, targets: Tensor) -> Ite
     reader.model.train()
     for rows in batches(sequences.lengths, reader.method.batch):
         hidden = reader.hidden(sequences.take(rows))
-        logits = _logits(reader.model, hidden)
-        yield F.binary_cross_entropy_with_logits(logits, targets[torch.from_numpy(rows)])
-
-
-def _logits(model: SegmentModel, hidden: Tensor) -> Tensor:
-    """``(B,)`` log-odds of a click."""
-    no, yes = model.logits(hidden, 2).unbind(1)
-    return yes - no
+        no, yes = (hidden @ reader.model.options(CLASSES).T).unbind(1)
+        yield F.binary_cross_entropy_with_logits(yes - no, targets[torch.from_numpy(rows)])
 
 
 def _validation_auc(
     predictor: ScoringPredictor, corpus: Corpus, seed: int
 ) -> Callable[[], float] | None:
     """The AUC of validation instances; None: they lack one of the labels."""
-    instances = validation_instances(corpus, seed, None)
+    instances = validation_instances(corpus, seed, predictor.reader.method.history)
     if instances is None:
         return None
     keys = corpus.interactions.event_keys[instances.events]

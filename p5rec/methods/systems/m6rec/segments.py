@@ -22,7 +22,7 @@ from p5rec.core.artefacts import Lineage, write_json
 from p5rec.core.rng import by_key
 from p5rec.core.types import Corpus, Histories
 from p5rec.prompting.template import fill
-from p5rec.tasks.view import Known, unnamed_view
+from p5rec.tasks.view import CorpusView, Known, unnamed_view
 
 from ...arrays import load_arrays, save_arrays
 from ...click.features import UserIndex
@@ -102,9 +102,11 @@ class Segments:
     @classmethod
     def of(cls, arrays: dict[str, np.ndarray]) -> Segments:
         """The segments behind :meth:`arrays`."""
-        own = (arrays[name] for name in ("behaviours", "items", "users", "user_keys"))
+        behaviours, items, users, keys = (
+            arrays[name] for name in ("behaviours", "items", "users", "user_keys")
+        )
         states = TokenStates(arrays["states"], arrays["offsets"])
-        return cls(states, *own, int(arrays["end"][0]))
+        return cls(states, behaviours, items, users, keys, int(arrays["end"][0]))
 
 
 def write_segments(
@@ -124,8 +126,8 @@ def write_segments(
     embedding = backbone.causal.get_input_embeddings()
     lower, _ = split_decoder(backbone.causal.eval(), method.cached_layers)
     numbers: dict[tuple[str, bool], int] = {}  # text, and whether the end token follows
-    own = _numbered(corpus, method.texts, numbers)
     tokenizer = backbone.vocabulary.tokenizer
+    own = _numbered(unnamed_view(corpus, literal_for(tokenizer)), method.texts, numbers)
     ids = tokens(tokenizer, [text for text, _ in numbers], method.texts.max_tokens)
     end = [tokenizer.eos_token_id]
     ids = [[*each, *(end if last else ())] for each, (_, last) in zip(ids, numbers, strict=True)]
@@ -145,11 +147,9 @@ def read_segments(folder: Path) -> Segments:
 
 
 def tokens(tokenizer: Any, texts: Sequence[str], most: int) -> list[list[int]]:
-    """At most ``most`` tokens of each text, without special ones."""
-    escape = literal_for(tokenizer)
-    escaped = [escape(text) for text in texts]
+    """At most ``most`` tokens of each text, in which data are escaped; without special ones."""
     options = {"add_special_tokens": False, "truncation": True, "max_length": most}
-    ids: list[list[int]] = tokenizer(escaped, **options)["input_ids"]
+    ids: list[list[int]] = tokenizer(list(texts), **options)["input_ids"]
     return ids
 
 
@@ -164,7 +164,7 @@ def plain_backbone(method: M6Settings, seed: int) -> Backbone:
 
 
 def _numbered(
-    corpus: Corpus, texts: SegmentTexts, numbers: dict[tuple[str, bool], int]
+    view: CorpusView, texts: SegmentTexts, numbers: dict[tuple[str, bool], int]
 ) -> dict[str, np.ndarray]:
     """The numbers of the texts of users and items, by attribute of :class:`Segments`; ``numbers``
     receives the texts."""
@@ -172,7 +172,6 @@ def _numbered(
     def number(text: str, words: dict[str, str], *, last: bool = False) -> int:
         return numbers.setdefault((fill(text, words), last), len(numbers))
 
-    view = unnamed_view(corpus)
     about = [
         {"title": title, "attributes": _in_words(known)}
         for title, known in zip(view.names.titles, view.attributes, strict=True)

@@ -44,15 +44,15 @@ UserText = _over("user_attributes")
 class SegmentTexts(Config):
     """The texts of the segments; each is read on its own below the cache."""
 
-    user: UserText = "A user, {user_attributes}."  # type: ignore[valid-type]
+    user: UserText = "A user, {user_attributes},"  # type: ignore[valid-type]
     """Text about the user, over the slot ``{user_attributes}``."""
-    liked: ItemText = " Liked {title}."  # type: ignore[valid-type]
+    liked: ItemText = " liked {title},"  # type: ignore[valid-type]
     """A behaviour with a positive label, over ``{title}`` and ``{attributes}``."""
-    disliked: ItemText = " Disliked {title}."  # type: ignore[valid-type]
+    disliked: ItemText = " disliked {title},"  # type: ignore[valid-type]
     """A behaviour with a negative label."""
-    chosen: ItemText = " Chose {title}."  # type: ignore[valid-type]
+    chosen: ItemText = " chose {title},"  # type: ignore[valid-type]
     """A behaviour without a label."""
-    item: ItemText = " Now recommended: {title}, {attributes}."  # type: ignore[valid-type]
+    item: ItemText = " is now recommended {title}, {attributes}."  # type: ignore[valid-type]
     """The item in question. The end token follows."""
     max_tokens: int = Field(default=48, ge=1)
     """Most tokens of a segment."""
@@ -89,9 +89,9 @@ class M6Settings(IterativeMethod):
     batch: int = Field(default=32, ge=2)
     """Rows of a step."""
     ema_epochs: float = Field(default=0.2, ge=0)
-    epochs: int = Field(default=2, ge=1)
+    epochs: int = Field(default=1, ge=1)
     """Most epochs over the rows."""
-    patience: int = Field(default=1, ge=0)
+    patience: int = Field(default=0, ge=0)
     """Epochs without progress on validation before training stops. 0: train all ``epochs``, without
     validation checks.
     """

@@ -1,4 +1,4 @@
-"""What the trainings of M6-Rec share: an untrained model, and batches of similar lengths. R rows."""
+"""What the trainings of M6-Rec share: an untrained model, and batches of rows. R rows."""
 
 from __future__ import annotations
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from p5rec.backbones.control_tokens import literal_for
 from p5rec.backbones.load import load_backbone
 from p5rec.core.artefacts import Lineage, read_json, write_json
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Corpus, Histories, check_rows
 from p5rec.models.language import LanguageModel, OpenedModel
 from p5rec.prompting.template import fill
-from p5rec.tasks.view import unnamed_view
 
 from ...arrays import load_arrays, save_arrays
 from ...click.ranking import RanksPairs
@@ -73,7 +73,7 @@ class ZeroShotPredictor(RanksPairs):
         prompt."""
         out, tokenizer = np.empty(len(items), np.float32), self._opened.vocabulary.tokenizer
         before = tokens(tokenizer, prompts, MOST)
-        titles = tokens(tokenizer, [" " + self.titles[item] for item in items], MOST)
+        titles = tokens(tokenizer, [" " + self._literal[item] for item in items], MOST)
         bos = self._opened.vocabulary.bos
         ids = [[bos, *one, *other] for one, other in zip(before, titles, strict=True)]
         lengths = np.array([len(each) for each in ids])
@@ -101,8 +101,12 @@ class ZeroShotPredictor(RanksPairs):
         """The text about each history."""
         liked = histories if histories.labels is None else histories.where(histories.labels != 0)
         recent = liked.tail(self.method.history)
-        shown = [", ".join(self.titles[item] for item in recent[b]) for b in range(len(recent))]
+        shown = [", ".join(self._literal[item] for item in recent[b]) for b in range(len(recent))]
         return [fill(self.method.prompt, {"history": each or NOTHING}) for each in shown]
+
+    @cached_property
+    def _literal(self) -> list[str]:
+        return [*map(literal_for(self._opened.vocabulary.tokenizer), self.titles)]
 
     @cached_property
     def _opened(self) -> OpenedModel:
@@ -127,5 +131,5 @@ def load(method: ZeroShotSettings, folder: Path, *, download: bool) -> ZeroShotP
 def fit(method: ZeroShotSettings, corpus: Corpus, folder: Path, seed: int) -> Lineage:
     """Saves the titles; nothing is trained."""
     tie = tie_order(corpus.interactions.item_keys, seed)
-    ZeroShotPredictor(method, unnamed_view(corpus).names.titles, tie).save(folder)
+    ZeroShotPredictor(method, corpus.catalog.titles, tie).save(folder)
     return Lineage.none()
