@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
@@ -74,19 +80,39 @@ def topic_world(
 
 def save_word_encoder(folder: Path, width: int = 32) -> Path:
     """A text encoder over :data:`WORDS` with two blocks and random weights."""
-    vocabulary = {word: n for n, word in enumerate(("[PAD]", "[UNK]", *WORDS))}
-    words = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]"
-    )
-    tokenizer.save_pretrained(folder)
     shape = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=width, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=64,
+        vocab_size=_save_words(folder), hidden_size=width, num_hidden_layers=2,
+        num_attention_heads=2, intermediate_size=64,
     )  # fmt: skip
     BertModel(shape).save_pretrained(folder)
     return folder
+
+
+def save_word_decoder(folder: Path, width: int = 32, layers: int = 3) -> Path:
+    """A language model over :data:`WORDS` and labels with random weights."""
+    shape = LlamaConfig(
+        vocab_size=_save_words(folder, "[END]", "liked", "disliked"), hidden_size=width,
+        num_hidden_layers=layers, num_attention_heads=2, intermediate_size=64,
+        initializer_range=0.2, tie_word_embeddings=True,
+    )  # fmt: skip
+    LlamaForCausalLM(shape).save_pretrained(folder)
+    return folder
+
+
+def _save_words(folder: Path, *more: str) -> int:
+    """Saves a tokenizer of :data:`WORDS` and ``more``, the end token first among these; returns the
+    size of its vocabulary."""
+    vocabulary = {word: n for n, word in enumerate(("[PAD]", "[UNK]", *WORDS, *more))}
+    words = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        eos_token=more[0] if more else None,
+    )
+    tokenizer.save_pretrained(folder)
+    return len(vocabulary)
 
 
 def fitted(section: Mapping[str, Any], corpus: Corpus, root: Path, seed: int = 0) -> Path:

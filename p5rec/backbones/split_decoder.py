@@ -136,7 +136,7 @@ def split_decoder(network: Any, lower: int) -> tuple[nn.Module, UpperBlocks]:
     """
     decoder: Any = decoder_of(network)
     norm = next((name for name in NORMS if hasattr(decoder, name)), None)
-    if norm is None:
+    if norm is None or not hasattr(_stack(decoder)[1][0], "mlp"):
         raise UserError(
             f"backbone: expected a decoder shaped like Llama or GPT-NeoX, got "
             f"{type(network).__name__}; name another"
