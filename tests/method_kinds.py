@@ -17,6 +17,8 @@ from p5rec.prompting.sample import sample_view
 
 CLICK_MODELS = ("logistic", "fm", "deepfm", "dcnv2", "autoint", "din")
 WRITERS = ("most-frequent", "most-frequent-of-item", "nearest-review")
+COMPACT = {"kind": "scratch", "width": 8, "layers": 2, "heads": 1, "feedforward": 8}
+M6_REC = {"backbone": COMPACT, "cached_layers": 1, "rows": 20, "history": 1, "adapter_rank": 1}
 UBERT = {"width": 4, "heads": 1, "epochs": 1, "reviews": 2, "max_words": 4}
 SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind that needs one
     "bpr": {"factors": 4, "epochs": 1},
@@ -34,6 +36,9 @@ SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind
         "alignment": {"epochs": 1, "batch": 8, "width": 8},
     },
     "genre": {"epochs": 1, "synthetic": ["users"], "profile": "users"},
+    "m6-rec": M6_REC,
+    "m6-rec-retrieval": {**M6_REC, "width": 4},
+    "m6-rec-zero-shot": {"backbone": COMPACT, "history": 1},
     "lead-sentence": {"task": "summary"},
     **{kind: {"task": "explanation"} for kind in WRITERS},
     **{kind: {"epochs": 1} for kind in CLICK_MODELS},

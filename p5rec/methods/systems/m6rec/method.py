@@ -56,7 +56,7 @@ class M6RecZeroShot(ZeroShotSettings):
         """See :class:`p5rec.methods.base.Method`."""
         from .zero_shot import fit
 
-        return fit(self, corpus, folder, seed)
+        return fit(self, corpus, folder)
 
     def load(self, folder: Path) -> ZeroShotPredictor:
         """See :class:`p5rec.methods.base.Method`."""

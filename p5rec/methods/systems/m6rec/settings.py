@@ -192,7 +192,7 @@ class ZeroShotSettings(Method):
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the model's arithmetic."""
 
-    capabilities = CLICKS
+    capabilities = ("predict_click",)
     content_based = True
 
     @property

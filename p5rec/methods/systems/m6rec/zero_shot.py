@@ -1,4 +1,4 @@
-"""Zero-shot scoring by likelihood. B instances, N items, n items of a request."""
+"""Zero-shot scoring by likelihood. B instances, N items, T tokens."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ from torch import Tensor
 from p5rec.backbones.control_tokens import literal_for
 from p5rec.backbones.load import load_backbone
 from p5rec.core.artefacts import Lineage, read_json, write_json
-from p5rec.core.rng import tie_order
 from p5rec.core.types import Corpus, Histories, check_rows
 from p5rec.models.language import LanguageModel, OpenedModel
 from p5rec.prompting.template import fill
 
-from ...arrays import load_arrays, save_arrays
-from ...click.ranking import RanksPairs
 from .segments import tokens
 from .settings import ZeroShotSettings
 
@@ -29,21 +26,19 @@ NOTHING = "various things"  # an empty history
 
 
 @dataclass(frozen=True, eq=False)
-class ZeroShotPredictor(RanksPairs):
+class ZeroShotPredictor:
     """Scores an item by the mean log-likelihood of the tokens of its title after a text about the
     history, minus that after a neutral text. The probability is the sigmoid of the score.
 
     Attributes:
         method: the settings.
         titles: N titles.
-        tie: ``(N,)`` tie order.
         download: whether the backbone may be downloaded.
         lineage: no events.
     """
 
     method: ZeroShotSettings
     titles: Sequence[str]
-    tie: np.ndarray
     download: bool = True
     lineage: Lineage | None = None
 
@@ -53,19 +48,13 @@ class ZeroShotPredictor(RanksPairs):
         Raises:
             ValueError: item rows outside the data.
         """
-        check_rows("item", items, len(self.tie))
+        check_rows("item", items, len(self.titles))
         prompts = self._prompts(histories)
         after = self.likelihoods(prompts, items)
         distinct, at = np.unique(items, return_inverse=True)
         neutral = self.likelihoods([self.method.neutral] * len(distinct), distinct)
         scores = torch.from_numpy(after - neutral[at])
         return scores.sigmoid().numpy()
-
-    def scores(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """See :class:`p5rec.methods.click.ranking.RanksPairs`."""
-        rows = np.repeat(np.arange(len(histories)), len(items))
-        every = np.tile(items, len(histories))
-        return self.predict_click(histories.take(rows), every).reshape(len(histories), -1)
 
     @torch.inference_mode()
     def likelihoods(self, prompts: Sequence[str], items: np.ndarray) -> np.ndarray:
@@ -118,18 +107,15 @@ class ZeroShotPredictor(RanksPairs):
 
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.predictors.FittedPredictor`."""
-        save_arrays(folder, {"tie": self.tie})
         write_json(folder / TITLES, list(self.titles))
 
 
 def load(method: ZeroShotSettings, folder: Path, *, download: bool) -> ZeroShotPredictor:
     """The predictor that :meth:`ZeroShotPredictor.save` wrote."""
-    tie = load_arrays(folder)["tie"]
-    return ZeroShotPredictor(method, read_json(folder / TITLES), tie, download)
+    return ZeroShotPredictor(method, read_json(folder / TITLES), download)
 
 
-def fit(method: ZeroShotSettings, corpus: Corpus, folder: Path, seed: int) -> Lineage:
+def fit(method: ZeroShotSettings, corpus: Corpus, folder: Path) -> Lineage:
     """Saves the titles; nothing is trained."""
-    tie = tie_order(corpus.interactions.item_keys, seed)
-    ZeroShotPredictor(method, corpus.catalog.titles, tie).save(folder)
+    ZeroShotPredictor(method, corpus.catalog.titles).save(folder)
     return Lineage.none()
