@@ -157,10 +157,9 @@ def split_decoder(network: Any, lower: int) -> tuple[nn.Module, UpperBlocks]:
         setattr(part, norm, nn.Identity())
         first = LowerBlocks(_numbered(part, lower)).requires_grad_(False).eval()
     setattr(decoder, name, above)
-    _numbered(decoder, len(above))
     if not isinstance(decoder, Blocks):
-        decoder.set_attn_implementation("eager")
-    return first, UpperBlocks(decoder, _shape(network, decoder))
+        decoder.set_attn_implementation("eager")  # before the config, which blocks read, is copied
+    return first, UpperBlocks(_numbered(decoder, len(above)), _shape(network, decoder))
 
 
 def empty_blocks(shape: Mapping[str, Any]) -> UpperBlocks:
