@@ -147,6 +147,8 @@ def split_decoder(network: Any, lower: int) -> tuple[nn.Module, UpperBlocks]:
             f"cached_layers: expected fewer than the backbone's {len(blocks)} layers, got {lower}; "
             "lower it"
         )
+    if not isinstance(decoder, Blocks):
+        decoder.set_attn_implementation("eager")  # in the config that all blocks share
     setattr(decoder, _embedding(decoder), nn.Identity())
     below, above = blocks[:lower], blocks[lower:]
     setattr(decoder, name, nn.ModuleList())
@@ -157,8 +159,6 @@ def split_decoder(network: Any, lower: int) -> tuple[nn.Module, UpperBlocks]:
         setattr(part, norm, nn.Identity())
         first = LowerBlocks(_numbered(part, lower)).requires_grad_(False).eval()
     setattr(decoder, name, above)
-    if not isinstance(decoder, Blocks):
-        decoder.set_attn_implementation("eager")  # before the config, which blocks read, is copied
     return first, UpperBlocks(_numbered(decoder, len(above)), _shape(network, decoder))
 
 

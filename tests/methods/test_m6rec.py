@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from tiny_models import save_llama
 from topic_world import fitted, topic_world
 
+from p5rec.backbones.attention import additive
+from p5rec.backbones.decoder import Blocks
 from p5rec.backbones.load import load_backbone
 from p5rec.backbones.pretrained import Pretrained
 from p5rec.backbones.scratch import Scratch
@@ -111,10 +113,12 @@ def one_pass(below: Any, above: Any, parts: list[torch.Tensor]) -> torch.Tensor:
     if not isinstance(below, torch.nn.Identity):
         part = torch.repeat_interleave(torch.arange(len(parts)), lengths)
         at = torch.arange(length)
-        apart = (part[:, None] == part) & (at <= at[:, None])
+        apart = ((part[:, None] == part) & (at <= at[:, None]))[None, None]
+        if not isinstance(below.blocks, Blocks):
+            apart = additive(apart, states.dtype)
         states = below.blocks(
             inputs_embeds=states,
-            attention_mask=apart[None, None],
+            attention_mask=apart,
             position_ids=(at - (lengths.cumsum(0) - lengths)[part])[None],
             use_cache=False,
         ).last_hidden_state
