@@ -244,5 +244,6 @@ def _shape(network: Any, decoder: Any) -> dict[str, Any]:
         return {"kind": COMPACT, "sizes": sizes}
     config = decoder.config.to_dict()
     kept = {name: value for name, value in config.items() if not name.startswith("_")}
-    kept |= {"num_hidden_layers": layers, "vocab_size": 1, "pad_token_id": None}
+    kept |= dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))
+    kept |= {"num_hidden_layers": layers, "vocab_size": 1}
     return {"kind": TRANSFORMERS, "sizes": {**kept, "model_type": decoder.config.model_type}}
