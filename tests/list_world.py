@@ -21,15 +21,17 @@ from p5rec.methods.baselines.popularity import Popularity
 from p5rec.methods.folder import complete
 from p5rec.methods.systems.palr.method import Palr
 
-TOPICS = "abcd"
+TOPICS = "ab"
 
 
-def list_world(*, planted: bool, users: int = 40, items: int = 48, events: int = 9) -> Corpus:
+def list_world(
+    seed: int = 0, *, planted: bool = True, users: int = 24, items: int = 24, events: int = 9
+) -> Corpus:
     """A :class:`Corpus` in which users choose items of their topic, or, without ``planted``, any.
 
     A user's first event is a profile event; the last two are for validation and test.
     """
-    rng = derive_rng(0, "list world", int(planted))
+    rng = derive_rng(seed, "list world", int(planted))
     taste, topic = rng.integers(len(TOPICS), size=users), np.arange(items) % len(TOPICS)
     chosen = np.concatenate(
         [

@@ -16,6 +16,8 @@ from p5rec.decode.distinct_lists import distinct_lists
 from p5rec.decode.token_sequences import END, TokenSequences
 from p5rec.decode.token_tree import TokenTree
 
+pytestmark = pytest.mark.system("palr")
+
 WORDS = [[1, 2, 9], [1, 3, 2, 9], [4, 9], [1, 2, 3, 9], [4, 4, 4, 9], [2, 9]]
 VOCABULARY = 10
 

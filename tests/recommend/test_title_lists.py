@@ -13,6 +13,8 @@ from p5rec.models.scorer import prompt_reader
 from p5rec.models.title_lines import LINE, LineScorer, title_lines
 from p5rec.recommend.title_lists import write_lists
 
+pytestmark = pytest.mark.system("palr")
+
 TITLES = ["Alien", "Aliens", "Alien 3", "Brazil", "Big", "Zulu"]
 PROMPTS = ["Next?\n", "After Big, these:\n", "What else do you recommend to somebody?\n"]
 
