@@ -44,6 +44,14 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
+def tokens(model: Any, one: Histories, items: np.ndarray) -> int:
+    """The positions that ranking ``items (n,)`` for one request reads."""
+    segments, reader = model.reader.segments, model.reader
+    prefix, _ = segments.prefixes(one, reader.method.history)
+    read = segments.states.lengths[np.append(prefix, segments.items[items])]
+    return int(read.sum()) + reader.method.soft_prompts
+
+
 def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -69,14 +77,15 @@ def main() -> None:
         for name, model in models.items():
             request = seconds(partial(model.recommend, one, K, allowed=allowed))
             pairs = seconds(partial(model.predict_click, many, items))
-            spent[name].append([request, pairs / len(items)])
-    print("| model | blocks per request | stored MB | ms per request | ms per pair |")
-    print("|---|---:|---:|---:|---:|")
+            spent[name].append([request, pairs / len(items), tokens(model, one, items)])
+    print("| model | blocks | stored MB | tokens per request | ms per request | ms per pair |")
+    print("|---|---:|---:|---:|---:|---:|")
     for name, model in models.items():
-        request, pair = 1000 * np.median(np.array(spent[name])[2:], axis=0)
+        request, pair, read = np.median(np.array(spent[name])[2:], axis=0)
         blocks = len(model.reader.model.upper.layers)
         stored = model.reader.segments.states.states.nbytes / 1e6
-        print(f"| {name} | {blocks} | {stored:.0f} | {request:.0f} | {pair:.1f} |")
+        times = f"{1000 * request:.0f} | {1000 * pair:.1f}"
+        print(f"| {name} | {blocks} | {stored:.0f} | {read:,.0f} | {times} |")
 
 
 if __name__ == "__main__":
