@@ -17,7 +17,8 @@ description: short prompts
 target_type: {kind}
 fields: {fields}
 few_shot: {{example: "{{source}}{{target}}"}}
-templates: [{{id: short, version: 1, source: "{{examples}}{source}", target: "{target}"}}]
+templates:
+  - {{id: short, version: 1, source: "{{examples}}{source}", target: "{target}"}}
 """
 FAMILIES = {
     "next": ("sequential-next", "item", "{history: items, target: item}", "{history} >", "{target}"),
@@ -28,6 +29,7 @@ FAMILIES = {
              "{others} : {candidates}", "{target}"),
 }  # fmt: skip
 RECIPE = """
+repeats: 2
 data: {source: synthetic, synthetic: {kind: KIND, users: 200, items: 30, events: 8}}
 ids:
   semantic: {levels: 2, codebook: 6, vectors: {text: null, cooccurrence: {dim: 8, window: 2}}}
@@ -37,10 +39,10 @@ methods:
     backbone: {kind: scratch, width: 32, layers: 2, heads: 2, feedforward: 64, dropout: 0.0}
     prompts: {max_history: 2, folders: [FOLDER]}
     train:
-      tasks: {next: {share: 1}, gap: {share: 4}, words: {share: 0.5}, pair: {share: 0.5}}
-      steps: 150
-      batch: 32
-      learning_rate: 0.01
+      tasks: {next: {share: 1}, gap: {share: 1}, words: {share: 0.2}, pair: {share: 0.2}}
+      steps: 200
+      batch: 16
+      learning_rate: 0.02
       warmup: 10
       precision: float32
     decode: {beams: 20}
