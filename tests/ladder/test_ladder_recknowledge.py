@@ -20,11 +20,14 @@ few_shot: {{example: "{{source}}{{target}}"}}
 templates:
   - {{id: short, version: 1, source: "{{examples}}{source}", target: "{target}"}}
 """
+# name → task, target type, fields, source and target
 FAMILIES = {
-    "next": ("sequential-next", "item", "{history: items, target: item}", "{history} >", "{target}"),
-    "gap": ("masked-items", "item", "{masked: items, target: item}", "{masked} ?", "{target}"),
-    "words": ("masked-words", "text", "{masked_text: text, masked_words: text}", "{masked_text}",
-              "{masked_words}"),
+    "next": ("sequential-next", "item", "{history: items, target: item}",
+             "{history} >", "{target}"),
+    "gap": ("masked-items", "item", "{masked: items, target: item}",
+            "{masked} ?", "{target}"),
+    "words": ("masked-words", "text", "{masked_text: text, masked_words: text}",
+              "{masked_text}", "{masked_words}"),
     "pair": ("preference", "options", "{others: items, candidates: items, target: item}",
              "{others} : {candidates}", "{target}"),
 }  # fmt: skip
