@@ -101,6 +101,9 @@ FIELDS: Mapping[str, Field] = {
         "text", f"title and attributes of the item, `{MASK}` in place of some words"
     ),
     "rating": Field("number", "the rating to predict", "ratings"),
+    "candidate_lines": Field("choices", "ids of the candidates of a list, one line each"),
+    "next_lines": Field("choices", "ids of the user's next items, one line each"),
+    "profile": Field("text", "an earlier text about the user, which the model writes", "notes"),
     "target": Field("item", "semantic id of the item to name"),
     "target_title": Field("title", "its title", truncate="words"),
     "verdict": Field("text", "yes or no"),
@@ -114,7 +117,7 @@ FIELDS: Mapping[str, Field] = {
 # fields with semantic ids, which a model without training on them cannot read
 CODED = frozenset(
     {name for name, field in FIELDS.items() if field.kind in ("item", "items", "items_titled")}
-    | {"options"}
+    | {"options", "candidate_lines", "next_lines"}
 )
 
 

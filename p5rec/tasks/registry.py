@@ -15,6 +15,8 @@ TASKS = Registry(
         "masked-items": "p5rec.tasks.masked_items:MASKED_ITEMS",
         "masked-words": "p5rec.tasks.masked_words:MASKED_WORDS",
         "preference": "p5rec.tasks.preference:PREFERENCE",
+        "next-list": "p5rec.tasks.lists:NEXT_LIST",
+        "candidate-list": "p5rec.tasks.lists:CANDIDATE_LIST",
         "direct": "p5rec.tasks.direct:DIRECT",
         "explanation": "p5rec.tasks.explanation:EXPLANATION",
         "review": "p5rec.tasks.reviews:REVIEW",
