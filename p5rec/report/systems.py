@@ -108,6 +108,7 @@ SYSTEMS = (
         "recknowledge",
         "Cao et al., NAACL Findings 2024 (arXiv:2404.00245)",
         "scoring/ranking function",
+        "p5rec run recknowledge",
     ),
     System("unillmrec", "Zhang et al., 2024 (arXiv:2404.00702)", "pipeline controller"),
     System("recgpt", "Zhang et al., 2024 (arXiv:2404.08675)", "scoring/ranking function"),
