@@ -112,9 +112,10 @@ class Bundle:
 
     def view(self, corpus: Corpus) -> CorpusView:
         """``corpus`` for this model's prompts, with items written as in training."""
-        ids, items = item_strings(self.layout.codes), self.settings.prompts.items
+        codes, prompts = self.layout.codes, self.settings.prompts
         plain = literal_for(self.tokenizer)
-        return CorpusView(corpus, item_names(items, ids, corpus.catalog.titles, plain))
+        names = item_names(prompts.items, item_strings(codes), corpus.catalog.titles, plain)
+        return CorpusView(corpus, names, codes=codes.codes, shape=prompts.tree)
 
     def histories(self, histories: Histories) -> list[np.ndarray]:
         """B prompts as token ids: the latest events of each history."""

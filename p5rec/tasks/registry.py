@@ -13,6 +13,7 @@ TASKS = Registry(
         "sequential-candidates": "p5rec.tasks.sequential:CANDIDATES",
         "sequential-yesno": "p5rec.tasks.sequential:YESNO",
         "direct": "p5rec.tasks.direct:DIRECT",
+        "item-tree": "p5rec.tasks.item_tree:ITEM_TREE",
         "explanation": "p5rec.tasks.explanation:EXPLANATION",
         "review": "p5rec.tasks.reviews:REVIEW",
         "summary": "p5rec.tasks.reviews:SUMMARY",
