@@ -38,7 +38,7 @@ class TreeConfig(Config):
 
 @dataclass(frozen=True, eq=False)
 class ItemTree:
-    """A tree; node 0 is the root, and the children of a node are all inner nodes or all items.
+    """A tree; node 0 is the root, and a child is an inner node or an item.
 
     Attributes:
         starts: ``(M + 1,)`` int64: the edges of node n are ``starts[n]:starts[n + 1]``.
@@ -133,10 +133,16 @@ def grow(items: TreeItems, config: TreeConfig) -> ItemTree:
             children += (~own).tolist()
             labels += _unique([items.titles[item] for item in own.tolist()])
         else:
-            below, names, texts = groups
-            children += range(len(waiting), len(waiting) + len(texts))
+            below, group, texts = groups
+            for n in range(len(texts)):
+                inside = own[group == n]
+                if len(inside) == 1:
+                    children.append(~int(inside[0]))
+                    texts[n] = items.titles[inside[0]]
+                else:
+                    children.append(len(waiting))
+                    waiting.append((inside, below))
             labels += _unique(texts)
-            waiting += [(own[names == n], below) for n in range(len(texts))]
         starts.append(len(children))
     return ItemTree(np.array(starts), np.array(children, dtype=np.int64), labels)
 

@@ -10,8 +10,9 @@ from p5rec.methods.base import TRAINING, Method
 from .blocks import Block
 from .schema import Method as Entry
 
-COLUMNS = ("trained on", "tokens/prompt", "s/prediction")
-TOKENS = "tokens_per_prompt"  # a key of an entry's other metrics
+COLUMNS = ("trained on", "prompts", "tokens/prompt", "s/prediction")
+# keys of an entry's other metrics
+PROMPTS, TOKENS = "prompts_per_prediction", "tokens_per_prompt"
 FACTS = ("trained_on", "user_share", "full_data_method")  # facts about a method's training data
 
 Curve = dict[float, Entry]  # share of the users → the entry
@@ -45,16 +46,21 @@ def full_data_method(name: str, methods: Mapping[str, Method]) -> str:
 
 def cost_columns(block: Block) -> tuple[str, ...]:
     """The ``COLUMNS`` in which the block's methods differ; empty without token counts."""
-    if all(TOKENS not in method.other_metrics for method in block.methods):
+    counted = {name for method in block.methods for name in method.other_metrics}
+    if TOKENS not in counted:
         return ()
     alike = len({_trained_on(method) for method in block.methods}) == 1
-    return COLUMNS[1:] if alike else COLUMNS
+    omitted = {COLUMNS[0]} if alike else set()
+    if PROMPTS not in counted:  # one each
+        omitted.add(COLUMNS[1])
+    return tuple(name for name in COLUMNS if name not in omitted)
 
 
 def costs(method: Entry, names: Iterable[str]) -> list[str | float | None]:
     """The method's values in the named ``COLUMNS`` (:func:`cost_columns`)."""
     spent = method.infer_seconds / method.n if method.n else None
-    values = (_trained_on(method), method.other_metrics.get(TOKENS), spent)
+    counts = (method.other_metrics.get(name) for name in (PROMPTS, TOKENS))
+    values = (_trained_on(method), *counts, spent)
     return [dict(zip(COLUMNS, values, strict=True))[name] for name in names]
 
 

@@ -22,9 +22,9 @@ Within = Callable[[np.ndarray], Statistic]
 class Run(TypedDict):
     """What the caller knows: split, seed of the bootstrap, and facts about the predictions.
 
-    ``instance_items`` ``(B,)`` are the items of the instances, ``slices`` their slices, ``tokens``
-    the tokens of all prompts of a language model, ``train_seconds`` and ``infer_seconds`` wall
-    clock.
+    ``instance_items`` ``(B,)`` are the items of the instances, ``slices`` their slices, ``prompts``
+    the number of prompts of a language model (one for each instance by default), ``tokens`` the
+    tokens of all prompts, ``train_seconds`` and ``infer_seconds`` wall clock.
     """
 
     split: SplitName
@@ -34,6 +34,7 @@ class Run(TypedDict):
     slices: NotRequired[Mapping[str, np.ndarray]]
     train_seconds: NotRequired[float]
     infer_seconds: NotRequired[float]
+    prompts: NotRequired[int]
     tokens: NotRequired[int]
     about: NotRequired[Mapping[str, Any]]
 
@@ -103,8 +104,10 @@ def measured(name: str, task: str, run: Run, users: np.ndarray, figures: Figures
     units, slices = _units(users), run.get("slices", {})
     intervals = bootstrap(figures.statistic, units, seed=run["seed"])
     other_metrics = dict(figures.other_metrics)
+    if "prompts" in run and len(users):
+        other_metrics["prompts_per_prediction"] = run["prompts"] / len(users)
     if "tokens" in run and len(users):
-        other_metrics["tokens_per_prompt"] = run["tokens"] / len(users)
+        other_metrics["tokens_per_prompt"] = run["tokens"] / run.get("prompts", len(users))
     method = Method(
         name=name,
         task=run.get("task", task),

@@ -16,7 +16,7 @@ from p5rec.ids.files import load_codes
 from p5rec.ids.tokens import item_strings
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
-from p5rec.recommend.list_files import ABOUT, LISTS, read_lists
+from p5rec.recommend.list_files import ABOUT, LISTS, READ, read_lists
 from p5rec.recommend.model_predictions import read_prompted
 from p5rec.tasks.predictions import RankedItems
 from p5rec.tasks.view import CorpusView, ItemNames, unnamed_view
@@ -195,7 +195,10 @@ def measure_lists(
         raise ValueError(
             f"{name}: ranked lists for other users than those of the {split_name} split"
         )
-    facts = {k: v for k, v in about.items() if not k.endswith("_seconds")}
+    read: Any = {k.removeprefix(READ): n for k, n in about.items() if k.startswith(READ)}
+    facts = {
+        k: v for k, v in about.items() if not k.endswith("_seconds") and not k.startswith(READ)
+    }
     return ranking(
         name,
         lists,
@@ -208,6 +211,7 @@ def measure_lists(
         train_seconds=about.get("train_seconds", 0.0),
         infer_seconds=about.get("infer_seconds", 0.0),
         about=facts,
+        **read,
     )
 
 

@@ -323,7 +323,9 @@ class CorpusView:
         log, attribute, codes = self.corpus.interactions, self.shape.attribute, self.codes
         if codes is None:
             codes = np.empty((log.n_items, 1), dtype=np.int64)
-            codes[np.lexsort((log.item_keys, np.array(self.names.titles))), 0] = np.arange(log.n_items)
+            codes[np.lexsort((log.item_keys, np.array(self.names.titles))), 0] = np.arange(
+                log.n_items
+            )
         known = [] if attribute is None else self.corpus.catalog.values(attribute)
         values = [tuple(map(self.names.literal, own)) for own in known]
         counts = np.bincount(log.items[self.corpus.split.mask("train")], minlength=log.n_items)

@@ -91,7 +91,7 @@ class UnillmrecPredictor:
             reached = descend(self.tree, ranker, mask, self.method.beams, k)
             reached[~mask] = -np.inf
             items[rows], scores[rows] = self._ranked(reached, k)
-        return RankedLists(histories.users, items, scores)
+        return RankedLists(histories.users, items, scores, cost.prompts, cost.tokens)
 
     def _ranker(self, histories: Histories, cost: Cost) -> ModelRanker | RandomRanker:
         assert histories.keys is not None, "the caller sets them"
