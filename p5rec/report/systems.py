@@ -104,7 +104,12 @@ SYSTEMS = (
         "Cao et al., NAACL Findings 2024 (arXiv:2404.00245)",
         "scoring/ranking function",
     ),
-    System("unillmrec", "Zhang et al., 2024 (arXiv:2404.00702)", "pipeline controller"),
+    System(
+        "unillmrec",
+        "Zhang et al., 2024 (arXiv:2404.00702)",
+        "pipeline controller",
+        "p5rec run unillmrec",
+    ),
     System("recgpt", "Zhang et al., 2024 (arXiv:2404.08675)", "scoring/ranking function"),
     System("m6-rec", "Cui et al., 2022 (arXiv:2205.08084)", "scoring/ranking function"),
     System("elm", "Tennenholtz et al., ICLR 2024 (arXiv:2310.04475)", "user interaction"),

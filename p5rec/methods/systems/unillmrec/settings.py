@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from p5rec.core.errors import UserError, did_you_mean, input_error
 from p5rec.prompting.library import PromptLibrary
 from p5rec.tasks.item_tree import NAME
+from p5rec.train.learner import LearnerConfig
 
 from ...base import Method
 from ...needs import Component, Need, Texts, Vectors
@@ -17,7 +18,7 @@ from ...registry import any_method
 
 MODEL, VECTORS = "model", "vectors"  # inputs, and their folders in a saved model
 NOTES = "notes.json"
-TRAINED = f"a generative method with {NAME} among its train.tasks"
+READER = "a generative method"
 QUERIED = frozenset({"notes", "beams", "calibration", "ranker", "vectors", "diversity"})
 
 
@@ -26,11 +27,12 @@ class UnillmrecSettings(Method):
 
     kind: Literal["unillmrec"] = "unillmrec"
     model: any_method(named=True)  # type: ignore[valid-type]
-    """The language model: a section of a generative method with the task ``item-tree``, or the name
-    of one of the recipe's. ``train.steps: 0`` is zero-shot. Its ``prompts.tree`` shapes the tree.
+    """The language model: a section of a generative method with ``item-tree`` among its
+    ``train.tasks``, or the name of one of the recipe's. ``train.steps: 0`` is zero-shot. Its
+    ``prompts.tree`` shapes the tree.
     """
     template: str = f"{NAME}.choose"
-    """Prompt template of that task."""
+    """Prompt template of the descent, of a family of the task ``item-tree``."""
     notes: str | None = None
     """Name of the recipe's texts about users, for templates with the field ``notes``. null: none.
     """
@@ -51,9 +53,9 @@ class UnillmrecSettings(Method):
 
     @field_validator("model")
     @classmethod
-    def _model_is_asked_about_the_tree(cls, model: Any) -> Any:
-        if isinstance(model, Method) and NAME not in model.tasks:
-            raise ValueError(f"expected {TRAINED}, got a {model.kind} without")
+    def _model_reads_prompts(cls, model: Any) -> Any:
+        if isinstance(model, Method) and not isinstance(model, LearnerConfig):
+            raise ValueError(f"expected {READER}, got a {model.kind}")
         return model
 
     @model_validator(mode="after")
@@ -107,9 +109,10 @@ class UnillmrecSettings(Method):
         """See :class:`~p5rec.methods.base.Method`."""
         if not isinstance(self.model, str):
             return self
-        asked = [name for name, method in methods.items() if NAME in method.tasks]
-        if self.model not in asked:
-            raise input_error("model", TRAINED, repr(self.model), did_you_mean(self.model, asked))
+        readers = [name for name, each in methods.items() if isinstance(each, LearnerConfig)]
+        if self.model not in readers:
+            todo = did_you_mean(self.model, readers)
+            raise input_error("model", f"{READER} of the recipe", repr(self.model), todo)
         return self.model_copy(update={"model": methods[self.model]})
 
     def needs(self, seed: int) -> Mapping[str, Need]:
@@ -155,9 +158,12 @@ class UnillmrecSettings(Method):
         except UserError as error:
             yield from (f"template: {line}" for line in error.lines)
             return
-        if template.task != NAME:
-            yield f"template: expected one of the task {NAME}, got {self.template}; name another"
-        elif "notes" in template.source_fields and self.notes is None:
+        if template.task != NAME or template.family not in self.model.tasks:
+            yield (
+                f"template: expected one of the task {NAME} whose family is in model.train.tasks, "
+                f"got {self.template}; name another, or add {template.family}"
+            )
+        if "notes" in template.source_fields and self.notes is None:
             yield (
                 f"notes: expected the name of texts about users, which {self.template} shows, got "
                 "none; name some, or another template"
