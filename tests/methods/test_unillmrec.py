@@ -24,6 +24,7 @@ from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.methods.registry import METHODS, methods_of
 from p5rec.methods.systems.unillmrec.descent import descend
 from p5rec.methods.systems.unillmrec.method import Unillmrec
+from p5rec.methods.systems.unillmrec.rankers import Cost
 from p5rec.models.inputs import encode_target
 from p5rec.pipeline.fitting import RunContext, fit_method
 from p5rec.prompting.library import PromptLibrary
@@ -172,9 +173,7 @@ def test_children_are_ranked_by_the_likelihood_of_their_labels(folder: Path, req
     predictor = opened(folder)
     prompts, tree, bundle = predictor.prompts, predictor.tree, predictor.opened.bundle
     labels = tree.labels[tree.edges(0)]
-    lists = predictor._ranker(requests, None)
-    object.__setattr__(lists, "cost", type("Cost", (), {"prompts": 0, "tokens": 0})())
-    got = lists(0, np.array([1]))[0]
+    got = predictor.ranker_for(requests, Cost())(0, np.array([1]))[0]
     ids = prompts.tokens(labels, requests[1], None)
     words = [encode_target(bundle.tokenizer, _target(label)).tolist() for label in labels]
     wanted = []
@@ -262,12 +261,12 @@ def test_prompts_show_the_texts_about_users(fits: Fits, corpus: Corpus, requests
     context = RunContext({"semantic": [fits.ids]}, {}, fits.vectors, {"interests": texts})
     (fitted,) = fit_method(method, fits.prepared, context, 1)
     predictor = fitted.method.load(fitted.folder)
-    ranker = predictor._ranker(requests, None)
+    ranker = predictor.ranker_for(requests, Cost())
     assert all("A user chose these items" in str(note) for note in ranker.notes)
     ids = predictor.prompts.tokens(["x", "y"], requests[0], ranker.notes[0])
     assert "A user chose these items" in predictor.opened.bundle.tokenizer.decode(ids)
     strangers = replace(requests, keys=requests.keys + np.uint64(1))
-    assert predictor._ranker(strangers, None).notes == [None] * len(requests)
+    assert predictor.ranker_for(strangers, Cost()).notes == [None] * len(requests)
 
 
 def test_training_prompts_ask_for_a_child_on_the_path(fits: Fits, folder: Path, corpus: Corpus):

@@ -74,8 +74,8 @@ class UnillmrecPredictor:
         allowed: Allowed | None = None,
     ) -> RankedLists:
         """See :class:`p5rec.methods.predictors.Recommends`."""
-        n_items, n_requests = len(self.tie), len(histories)
-        check_rows("item", histories.items, n_items)
+        n_requests = len(histories)
+        check_rows("item", histories.items, len(self.tie))
         if histories.keys is None:
             histories = replace(histories, keys=np.arange(n_requests, dtype=np.uint64))
         may = allowed or Allowed()
@@ -83,17 +83,29 @@ class UnillmrecPredictor:
             may = may & Allowed(deny=ItemLists.seen(histories))
         items = np.empty((n_requests, k), dtype=np.int32)
         scores, cost = np.empty((n_requests, k), dtype=np.float32), Cost()
-        step = max(1, CELLS // n_items)
+        step = max(1, CELLS // len(self.tie))
         for start in range(0, n_requests, step):
             rows = np.arange(start, min(start + step, n_requests))
-            mask = may.take(rows).mask(len(rows), n_items)
-            ranker = self._ranker(histories.take(rows), cost)
-            reached = descend(self.tree, ranker, mask, self.method.beams, k)
-            reached[~mask] = -np.inf
-            items[rows], scores[rows] = self._ranked(reached, k)
+            reached = self.reached(histories.take(rows), k, may.take(rows), cost)
+            items[rows], scores[rows] = self.ranked(reached, k)
         return RankedLists(histories.users, items, scores, cost.prompts, cost.tokens)
 
-    def _ranker(self, histories: Histories, cost: Cost) -> ModelRanker | RandomRanker:
+    def reached(self, histories: Histories, k: int, allowed: Allowed, cost: Cost) -> np.ndarray:
+        """``(B, N)`` float32: the scores of the allowed items that a descent reaches, else -inf.
+
+        Args:
+            histories: B requests with keys.
+            k: items that each request needs.
+            allowed: the items that each request may be given.
+            cost: counts what is read.
+        """
+        mask = allowed.mask(len(histories), len(self.tie))
+        ranker = self.ranker_for(histories, cost)
+        reached = descend(self.tree, ranker, mask, self.method.beams, k)
+        return np.where(mask, reached, np.float32(-np.inf))
+
+    def ranker_for(self, histories: Histories, cost: Cost) -> ModelRanker | RandomRanker:
+        """The ranker of a descent; arguments as those of :meth:`reached`."""
         assert histories.keys is not None, "the caller sets them"
         if self.method.ranker == "random":
             return RandomRanker(self.tree, histories.keys, self.seed, cost)
@@ -107,8 +119,8 @@ class UnillmrecPredictor:
             cost,
         )
 
-    def _ranked(self, reached: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """``(B, k)`` items and scores of what the descent reached."""
+    def ranked(self, reached: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """``(B, k)`` items and scores: the best of ``reached (B, N)``, re-ranked with diversity."""
         if self.vectors is None or not self.method.diversity:
             return rank(reached, k, self.tie)
         pool = min(POOL * k, reached.shape[1])
