@@ -146,6 +146,12 @@ class Bundle:
         items, ratings = (each[1 - self.settings.window :] for each in past)
         return self._rated_histories.write(items, ratings).tokens
 
+    def continued(self, past: Past, tokens: np.ndarray) -> np.ndarray:
+        """``(T,)`` the history of ``past``, and ``tokens`` after it, which the decoder reads if
+        there is an encoder."""
+        between = np.array([self.model.start] if self.model.seq2seq else [], dtype=np.int64)
+        return np.concatenate([self.history(past), between, tokens])
+
     @cached_property
     def _rated_histories(self) -> RatedHistories:
         return self.rated_histories()

@@ -26,6 +26,7 @@ from p5rec.models.multitask import MultitaskModel
 from .alignment.objectives import Objective, supervised
 from .callbacks.checkpoints import FOLDER, RUN, newest_intact
 from .callbacks.divergence import Divergence
+from .callbacks.memory import ReturnMemory
 from .callbacks.progress import MetricsFile, Progress
 from .callbacks.saving import Interrupt, SaveByTime
 from .callbacks.validation import EvalFn, FinalWeights, Validation
@@ -111,7 +112,7 @@ def fit(
         processing_class=tokenizer,
     )
     _check_launch(trainer, last, run)
-    if config.shared_history:
+    if config.shared_history and not model.seq2seq:
         use_tree_attention(model.causal)
     if config.gradient_checkpointing:
         model.causal.gradient_checkpointing_enable({"use_reentrant": False})
@@ -128,7 +129,6 @@ def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
     refused = {
         "packing": config.packing,
         "align": config.align,
-        "shared_history": config.shared_history,
         "next_item.targets_per_example": config.next_item.targets_per_example,
     }
     for key, value in refused.items():
@@ -137,7 +137,8 @@ def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
     network = model.causal
     lacking = {
         "packing": config.packing and not model.traits.packing,
-        "shared_history": config.shared_history and not model.traits.kv_cache,
+        "shared_history": config.shared_history
+        and not (model.traits.relative_positions if model.seq2seq else model.traits.kv_cache),
         "gradient_checkpointing": config.gradient_checkpointing
         and not hasattr(network, "gradient_checkpointing_enable"),
     }
@@ -167,7 +168,8 @@ def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) ->
     trainer.remove_callback(PrinterCallback)
     progress, interrupt = Progress(trainer.final_weights), Interrupt()
     saver = SaveByTime(trainer.recipe.save_minutes)
-    for callback in (progress, MetricsFile(folder / "metrics.jsonl"), saver, interrupt):
+    own = (progress, MetricsFile(folder / "metrics.jsonl"), saver, interrupt, ReturnMemory())
+    for callback in own:
         trainer.add_callback(callback)
     if eval_fn is not None:
 

@@ -22,7 +22,7 @@ from .config import GroupConfig, NextItemConfig, PreferenceConfig, TaskConfig, T
 from .examples.example import NoExamples, TrainingExamples
 from .examples.histories import NextItemExamples, RatingSequenceExamples
 from .examples.prompted import PromptExamples
-from .examples.shared import Branches, SharedHistoryExamples, draw_rows
+from .examples.shared import Branches, SharedHistoryExamples, draw_event, draw_prompts, draw_rows
 from .learner import SEQUENCES, LearnerConfig, about_users
 from .schedule import assign_tasks, tempered
 
@@ -96,11 +96,15 @@ def _shared_histories(
     names = list(train.tasks)
     families = [name for name in of_histories(train, library) if name not in SEQUENCES]
     total, branches = sum(mixture[name].share for name in families), []
+    ends = draw_event(windows, seed) if bundle.model.seq2seq else None
     for family in families:
         eligible = np.zeros(len(log), dtype=bool)
         eligible[TASKS.get(library.family(family).task).rows(view, "train")] = True
         expected = train.shared_history.prompts * mixture[family].share / total
-        drawn = draw_rows(windows, eligible, expected, seed, family)
+        if ends is None:
+            drawn = draw_rows(windows, eligible, expected, seed, family)
+        else:
+            drawn = draw_prompts(windows, ends, eligible, expected, seed, family)
         examples = FamilyExamples(
             view, library, family, drawn.rows, derive_seed(train.seed, family), config.prompts
         )
@@ -113,7 +117,8 @@ def _shared_histories(
         bundle.rated_histories(),
         branches,
         {name: names.index(name) for name in SEQUENCES if name in names},
-        train.next_item.item_dropout,
+        train.next_item,
+        ends,
     )
 
 
