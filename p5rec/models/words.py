@@ -47,17 +47,17 @@ class WordScorer:
         Args:
             reader: of the prompts' hidden states.
         """
-        state = reader.read(keep=self.sequences.trie.levels > 1)
-        logits = LogitsReader(self.model, reader, state)
-        return state, text_logs(ItemTokenScorer(logits, self.sequences, "vocab"))
-
-
-def text_logs(scorer: ItemTokenScorer) -> Tensor:
-    """``(B, R)`` log-probabilities of all R texts of ``scorer``."""
-    trie = scorer.sequences.trie
-    ranks = trie.subtree_min(torch.arange(len(trie), device=trie.leaf_item.device))
-    order, scores = beam_search(scorer, trie, len(trie), k=len(trie), ranks=ranks)
-    return torch.empty_like(scores).scatter_(1, order, scores)
+        trie = self.sequences.trie
+        state = reader.read(keep=trie.levels > 1)
+        n_texts = len(trie)
+        order, scores = beam_search(
+            ItemTokenScorer(LogitsReader(self.model, reader, state), self.sequences, "vocab"),
+            trie,
+            n_texts,
+            k=n_texts,
+            ranks=trie.subtree_min(torch.arange(n_texts, device=state.device)),
+        )
+        return state, torch.empty_like(scores).scatter_(1, order, scores)
 
 
 class RatingWordScorer(WordScorer):

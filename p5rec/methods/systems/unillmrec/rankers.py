@@ -17,16 +17,13 @@ from p5rec.core.examples import Example
 from p5rec.core.rng import keyed, uniform
 from p5rec.core.types import Histories
 from p5rec.data.item_tree import ItemTree
-from p5rec.decode.token_sequences import TokenSequences
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import fit_prompt
 from p5rec.models.scorer import prompt_reader
-from p5rec.models.titles import title_scorer, title_tokens
-from p5rec.models.words import text_logs
+from p5rec.models.sibling_texts import SiblingTexts
 from p5rec.prompting.render import render
 from p5rec.prompting.template import Template
 from p5rec.recommend.batching import prompt_batches
-from p5rec.recommend.prompt_ranking import nodes_read
 from p5rec.tasks.fields import Record
 from p5rec.tasks.item_tree import NAME
 
@@ -129,20 +126,18 @@ class ModelRanker:
         labels = self.prompts.tree.labels[edges]
         if len(labels) == 1:
             return np.zeros((len(requests), 1), dtype=np.float32)
-        titles: TokenSequences = title_tokens(bundle.tokenizer, labels).to(bundle.model.device)
+        texts = SiblingTexts(bundle.tokenizer, labels, bundle.model.device)
         prompts = [
             self.prompts.tokens(labels, self.histories[b], self.notes[b]) for b in requests.tolist()
         ]
-        extra = nodes_read(titles.trie, len(labels))
         logs = np.empty((len(requests), len(labels)), dtype=np.float32)
         for numbers, ids, mask in prompt_batches(
-            bundle, prompts, self.batch_tokens, extra=extra, desc="descend", unit="prompt"
+            bundle, prompts, self.batch_tokens, extra=texts.read, desc="descend", unit="prompt"
         ):
             reader = prompt_reader(bundle.model, ids, mask)
-            scores = text_logs(title_scorer(bundle.model, titles, reader))
-            logs[numbers] = scores.float().cpu().numpy()
+            logs[numbers] = texts.logs(bundle.model, reader).cpu().numpy()
         self.cost.prompts += len(prompts)
-        self.cost.tokens += sum(map(len, prompts)) + extra * len(prompts)
+        self.cost.tokens += sum(map(len, prompts)) + texts.read * len(prompts)
         if not self.calibration:
             return logs
         logs -= np.float32(self.calibration) * self.prior[edges]
