@@ -8,11 +8,10 @@ from typing import Any
 from p5rec.methods.base import TRAINING, Method
 
 from .blocks import Block
+from .measured import REQUESTS, TOKENS
 from .schema import Method as Entry
 
-COLUMNS = ("trained on", "prompts", "tokens/prompt", "s/prediction")
-# keys of an entry's other metrics
-PROMPTS, TOKENS = "prompts_per_prediction", "tokens_per_prompt"
+COLUMNS = ("trained on", "requests/prediction", "tokens/prompt", "s/prediction")
 FACTS = ("trained_on", "user_share", "full_data_method")  # facts about a method's training data
 
 Curve = dict[float, Entry]  # share of the users → the entry
@@ -46,20 +45,18 @@ def full_data_method(name: str, methods: Mapping[str, Method]) -> str:
 
 def cost_columns(block: Block) -> tuple[str, ...]:
     """The ``COLUMNS`` in which the block's methods differ; empty without token counts."""
-    counted = {name for method in block.methods for name in method.other_metrics}
-    if TOKENS not in counted:
+    if all(TOKENS not in method.other_metrics for method in block.methods):
         return ()
     alike = len({_trained_on(method) for method in block.methods}) == 1
-    omitted = {COLUMNS[0]} if alike else set()
-    if PROMPTS not in counted:  # one each
-        omitted.add(COLUMNS[1])
-    return tuple(name for name in COLUMNS if name not in omitted)
+    counted = any(REQUESTS in method.other_metrics for method in block.methods)
+    shown = dict(zip(COLUMNS, (not alike, counted, True, True), strict=True))
+    return tuple(column for column in COLUMNS if shown[column])
 
 
 def costs(method: Entry, names: Iterable[str]) -> list[str | float | None]:
     """The method's values in the named ``COLUMNS`` (:func:`cost_columns`)."""
     spent = method.infer_seconds / method.n if method.n else None
-    counts = (method.other_metrics.get(name) for name in (PROMPTS, TOKENS))
+    counts = (method.other_metrics.get(name) for name in (REQUESTS, TOKENS))
     values = (_trained_on(method), *counts, spent)
     return [dict(zip(COLUMNS, values, strict=True))[name] for name in names]
 

@@ -16,15 +16,18 @@ from p5rec.metrics.intervals import Statistic, bootstrap, combined
 
 from .schema import Measure, Method, Slice, SplitName
 
+COUNTS = ("requests", "tokens")  # what a language model spends on all instances
+REQUESTS, TOKENS = "requests_per_prediction", "tokens_per_prompt"  # in an entry's other metrics
+
 Within = Callable[[np.ndarray], Statistic]
 
 
 class Run(TypedDict):
     """What the caller knows: split, seed of the bootstrap, and facts about the predictions.
 
-    ``instance_items`` ``(B,)`` are the items of the instances, ``slices`` their slices, ``prompts``
-    the number of prompts of a language model (one for each instance by default), ``tokens`` the
-    tokens of all prompts, ``train_seconds`` and ``infer_seconds`` wall clock.
+    ``instance_items`` ``(B,)`` are the items of the instances, ``slices`` their slices, ``counts``
+    the :data:`COUNTS` over all instances (by default one request each), ``train_seconds`` and
+    ``infer_seconds`` wall clock.
     """
 
     split: SplitName
@@ -34,8 +37,7 @@ class Run(TypedDict):
     slices: NotRequired[Mapping[str, np.ndarray]]
     train_seconds: NotRequired[float]
     infer_seconds: NotRequired[float]
-    prompts: NotRequired[int]
-    tokens: NotRequired[int]
+    counts: NotRequired[Mapping[str, int]]
     about: NotRequired[Mapping[str, Any]]
 
 
@@ -104,10 +106,11 @@ def measured(name: str, task: str, run: Run, users: np.ndarray, figures: Figures
     units, slices = _units(users), run.get("slices", {})
     intervals = bootstrap(figures.statistic, units, seed=run["seed"])
     other_metrics = dict(figures.other_metrics)
-    if "prompts" in run and len(users):
-        other_metrics["prompts_per_prediction"] = run["prompts"] / len(users)
-    if "tokens" in run and len(users):
-        other_metrics["tokens_per_prompt"] = run["tokens"] / run.get("prompts", len(users))
+    counts, n_instances = run.get("counts", {}), len(users)
+    if "requests" in counts and n_instances:
+        other_metrics[REQUESTS] = counts["requests"] / n_instances
+    if "tokens" in counts and n_instances:
+        other_metrics[TOKENS] = counts["tokens"] / counts.get("requests", n_instances)
     method = Method(
         name=name,
         task=run.get("task", task),

@@ -16,7 +16,7 @@ from p5rec.ids.files import load_codes
 from p5rec.ids.tokens import item_strings
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
-from p5rec.recommend.list_files import ABOUT, LISTS, READ, read_lists
+from p5rec.recommend.list_files import ABOUT, LISTS, read_lists
 from p5rec.recommend.model_predictions import read_prompted
 from p5rec.tasks.predictions import RankedItems
 from p5rec.tasks.view import CorpusView, ItemNames, unnamed_view
@@ -25,7 +25,7 @@ from .config import RANKED_LISTS, entry_name
 from .cost import FACTS, training_facts
 from .families import Reference, measure_predictions, measure_reference
 from .measure import ranking
-from .measured import Measured, average
+from .measured import COUNTS, Measured, average
 from .samples import family_samples, list_samples
 from .schema import Sample, SplitName
 
@@ -195,10 +195,8 @@ def measure_lists(
         raise ValueError(
             f"{name}: ranked lists for other users than those of the {split_name} split"
         )
-    read: Any = {k.removeprefix(READ): n for k, n in about.items() if k.startswith(READ)}
-    facts = {
-        k: v for k, v in about.items() if not k.endswith("_seconds") and not k.startswith(READ)
-    }
+    counted = {name: about[name] for name in COUNTS if name in about}
+    facts = {k: v for k, v in about.items() if not k.endswith("_seconds") and k not in counted}
     return ranking(
         name,
         lists,
@@ -210,8 +208,8 @@ def measure_lists(
         seed=seed,
         train_seconds=about.get("train_seconds", 0.0),
         infer_seconds=about.get("infer_seconds", 0.0),
+        counts=counted,
         about=facts,
-        **read,
     )
 
 

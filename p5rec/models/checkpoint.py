@@ -38,7 +38,8 @@ from p5rec.data.known import item_indices
 from p5rec.ids.files import load_codes, load_item_ids, save_codes
 from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
-from p5rec.tasks.view import CorpusView, item_names
+from p5rec.tasks.literal import Literal
+from p5rec.tasks.view import DATA_ALONE, CorpusView, Shown, item_names
 
 from .config import BUNDLE, HeadsConfig, ItemHeadConfig
 from .inputs import CodeLayout
@@ -110,12 +111,27 @@ class Bundle:
         """The start token of a history."""
         return self.vocabulary.bos
 
-    def view(self, corpus: Corpus) -> CorpusView:
-        """``corpus`` for this model's prompts, with items written as in training."""
+    @cached_property
+    def literal(self) -> Literal:
+        """Escapes data in prompts, so that none of them becomes a special token."""
+        return literal_for(self.tokenizer)
+
+    def view(self, corpus: Corpus, shown: Shown = DATA_ALONE) -> CorpusView:
+        """``corpus`` for this model's prompts, with items written as in training.
+
+        Args:
+            shown: what the prompts show besides.
+        """
         codes, prompts = self.layout.codes, self.settings.prompts
-        plain = literal_for(self.tokenizer)
-        names = item_names(prompts.items, item_strings(codes), corpus.catalog.titles, plain)
-        return CorpusView(corpus, names, codes=codes.codes, shape=prompts.tree)
+        names = item_names(prompts.items, item_strings(codes), corpus.catalog.titles, self.literal)
+        return CorpusView(
+            corpus,
+            names,
+            notes=shown.notes,
+            retrieved=shown.retrieved,
+            codes=codes.codes,
+            shape=prompts.tree,
+        )
 
     def histories(self, histories: Histories) -> list[np.ndarray]:
         """B prompts as token ids: the latest events of each history."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -115,6 +116,16 @@ class Scale:
         return self.low + LIKED * (self.high - self.low)
 
 
+class Shown(NamedTuple):
+    """What prompts may show besides the corpus; see :class:`CorpusView`."""
+
+    notes: Sequence[str | None] = ()
+    retrieved: Mapping[int, np.ndarray] = {}
+
+
+DATA_ALONE = Shown()
+
+
 @dataclass(frozen=True, eq=False)
 class CorpusView:
     """A corpus and its item names, with the look-ups that record builders use.
@@ -126,6 +137,8 @@ class CorpusView:
         notes: ``(U,)`` an earlier text about each user, None without one; empty: there are none.
         codes: ``(N, L)`` the items' codes, for :attr:`tree`; None: their places by title.
         shape: of the tree.
+        retrieved: event row → the items that a retriever finds for its user before the event;
+            empty: there is no retriever.
     """
 
     corpus: Corpus
@@ -134,6 +147,7 @@ class CorpusView:
     notes: Sequence[str | None] = field(default=(), kw_only=True)
     codes: np.ndarray | None = field(default=None, kw_only=True)
     shape: TreeConfig = field(default=TreeConfig(), kw_only=True)
+    retrieved: Mapping[int, np.ndarray] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         if len(self.names.ids) != len(self.corpus.catalog):

@@ -15,7 +15,7 @@ from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, FamilyExamples
 from p5rec.tasks.registry import TASKS
-from p5rec.tasks.view import unnamed_view
+from p5rec.tasks.view import DATA_ALONE, Shown, unnamed_view
 
 from .alignment.data import PreferenceExamples, SampledExamples, load_pairs
 from .config import GroupConfig, NextItemConfig, PreferenceConfig, TaskConfig, TrainConfig
@@ -36,11 +36,13 @@ def build_training_data(
     bundle: Bundle,
     library: PromptLibrary,
     pairs: Path | None = None,
+    shown: Shown = DATA_ALONE,
 ) -> tuple[dict[str, TrainingExamples], np.ndarray]:
     """The examples of each task of the training, and the task ``(S,)`` of each slot.
 
     Args:
         corpus: with the training events (:func:`p5rec.train.config.TrainConfig.training_events`).
+        shown: what prompts show besides.
     """
     n_slots = config.train.steps * config.train.slots
     mixture = _mixture(config, corpus, library)
@@ -51,7 +53,7 @@ def build_training_data(
     for (name, task), count in zip(config.train.tasks.items(), counts, strict=True):
         if name not in sharing:
             tasks[name] = _examples(
-                name, count * task.examples, config, corpus, bundle, library, pairs
+                name, count * task.examples, config, corpus, bundle, library, pairs, shown
             )
         elif name == sharing[0]:
             tasks[name] = _shared_histories(count, config, mixture, corpus, bundle, library)
@@ -137,10 +139,11 @@ def _examples(
     bundle: Bundle,
     library: PromptLibrary,
     pairs: Path | None,
+    shown: Shown,
 ) -> TrainingExamples:
     if task == NEXT_ITEM:
         return next_item_examples(n_examples, config.train, corpus, bundle, pairs)
-    seed, view = derive_seed(config.train.seed, STREAMS.get(task, task)), bundle.view(corpus)
+    seed, view = derive_seed(config.train.seed, STREAMS.get(task, task)), bundle.view(corpus, shown)
     if task == RATING_SEQUENCE:
         events = corpus.interactions
         assert events.ratings is not None, "checked before anything was trained"

@@ -88,7 +88,7 @@ class UnillmrecPredictor:
             rows = np.arange(start, min(start + step, n_requests))
             reached = self.reached(histories.take(rows), k, may.take(rows), cost)
             items[rows], scores[rows] = self.ranked(reached, k)
-        return RankedLists(histories.users, items, scores, cost.prompts, cost.tokens)
+        return RankedLists(histories.users, items, scores, cost.counts)
 
     def reached(self, histories: Histories, k: int, allowed: Allowed, cost: Cost) -> np.ndarray:
         """``(B, N)`` float32: the scores of the allowed items that a descent reaches, else -inf.

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from p5rec.backbones.control_tokens import literal_for
 from p5rec.core.examples import Example
 from p5rec.core.rng import keyed, uniform
 from p5rec.core.types import Histories
@@ -40,6 +39,11 @@ class Cost:
     prompts: int = 0
     tokens: int = 0
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The cost of lists; the control reads no tokens."""
+        return {"requests": self.prompts} | ({"tokens": self.tokens} if self.tokens else {})
+
 
 @dataclass(frozen=True, eq=False)
 class TreePrompts:
@@ -62,8 +66,7 @@ class TreePrompts:
         cls, bundle: Bundle, template: Template, tree: ItemTree, titles: Sequence[str]
     ) -> TreePrompts:
         """The prompts about items with these ``titles (N,)``."""
-        plain = literal_for(bundle.tokenizer)
-        return cls(bundle, template, tree, [plain(title) for title in titles])
+        return cls(bundle, template, tree, [bundle.literal(title) for title in titles])
 
     def tokens(self, labels: Sequence[str], items: np.ndarray, note: str | None) -> np.ndarray:
         """``(T,)`` token ids of a prompt, at most as many as the model reads.
@@ -87,7 +90,7 @@ class TreePrompts:
         values = dict.fromkeys(self.template.fields, "") | {
             "history_titles": shown,
             "last_title": shown[-1] if shown else "",
-            "notes": settings.prompts.limits.cut(literal_for(self.bundle.tokenizer)(note or "")),
+            "notes": settings.prompts.limits.cut(self.bundle.literal(note or "")),
             "branches": tuple(labels),
         }
         return render(self.template, Record(NAME, values))
