@@ -82,7 +82,7 @@ class SiblingTexts:
             reader: of the prompts' hidden states.
         """
         head = model.causal.get_output_embeddings()
-        states = reader.read(keep=len(self.depths) > 1)[:, None]
+        states = reader.read()[:, None]  # kept even if nothing follows: prompts share a beginning
         total = torch.zeros(len(states), self.count, device=states.device)
         for number, depth in enumerate(self.depths):
             if number:
