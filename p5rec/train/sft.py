@@ -26,6 +26,7 @@ from p5rec.models.multitask import MultitaskModel
 from .alignment.objectives import Objective, supervised
 from .callbacks.checkpoints import FOLDER, RUN, newest_intact
 from .callbacks.divergence import Divergence
+from .callbacks.memory import ReturnMemory
 from .callbacks.progress import MetricsFile, Progress
 from .callbacks.saving import Interrupt, SaveByTime
 from .callbacks.validation import EvalFn, FinalWeights, Validation
@@ -167,7 +168,8 @@ def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) ->
     trainer.remove_callback(PrinterCallback)
     progress, interrupt = Progress(trainer.final_weights), Interrupt()
     saver = SaveByTime(trainer.recipe.save_minutes)
-    for callback in (progress, MetricsFile(folder / "metrics.jsonl"), saver, interrupt):
+    own = (progress, MetricsFile(folder / "metrics.jsonl"), saver, interrupt, ReturnMemory())
+    for callback in own:
         trainer.add_callback(callback)
     if eval_fn is not None:
 
