@@ -108,6 +108,7 @@ SYSTEMS = (
         "recknowledge",
         "Cao et al., NAACL Findings 2024 (arXiv:2404.00245)",
         "scoring/ranking function",
+        "p5rec run recknowledge",
     ),
     System(
         "unillmrec",

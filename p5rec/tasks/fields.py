@@ -13,6 +13,7 @@ from typing import Literal
 Kind = Literal["item", "title", "items", "titles", "items_titled", "number", "text", "choices"]
 TargetType = Literal["item", "rating", "options", "yesno", "text"]
 YES, NO = "yes", "no"  # values of a verdict
+MASK = "[masked]"  # in place of a hidden item or hidden words
 Value = str | float | tuple[str, ...] | tuple[tuple[str, str], ...]
 
 # optional data of a corpus → its name in messages, with the key that names its column
@@ -81,6 +82,12 @@ FIELDS: Mapping[str, Field] = {
         "text", "aspects that matter in the scenario, such as `genre, mood`", "factors"
     ),
     "notes": Field("text", "an earlier text about the user", "notes", truncate="words"),
+    "masked": Field(
+        "items", f"ids of a user's items, oldest first, `{MASK}` in place of the target"
+    ),
+    "masked_titles": Field("titles", "their titles", truncate="words"),
+    "others": Field("items", "ids of other items of the user, in no order", truncate="events"),
+    "other_titles": Field("titles", "their titles", truncate="events"),
     "candidates": Field("items", "ids of the target and sampled negatives, shuffled"),
     "candidate_titles": Field("titles", "their titles", truncate="words"),
     "options": Field(
@@ -92,6 +99,9 @@ FIELDS: Mapping[str, Field] = {
     "headline": Field(
         "text", "the summary the user put above the review", "summary", truncate="words"
     ),
+    "masked_text": Field(
+        "text", f"title and attributes of the item, `{MASK}` in place of some words"
+    ),
     "rating": Field("number", "the rating to predict", "ratings"),
     "candidate_lines": Field("choices", "ids of the candidates of a list, one line each"),
     "next_lines": Field("choices", "ids of the user's next items, one line each"),
@@ -99,6 +109,7 @@ FIELDS: Mapping[str, Field] = {
     "target": Field("item", "semantic id of the item to name"),
     "target_title": Field("title", "its title", truncate="words"),
     "verdict": Field("text", "yes or no"),
+    "masked_words": Field("text", "the hidden words, spans separated by `;`"),
     "explanation": Field("text", "why the item suits the user"),
     "description": Field("text", "what a language model writes about the item or the user"),
     "review": Field("text", "the user's review of the item", "review", truncate="words"),

@@ -16,6 +16,7 @@ from p5rec.data.targets import Targets
 from p5rec.data.train_events import subsample_users, with_new_events
 from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE
 
+SEQUENCES = (NEXT_ITEM, RATING_SEQUENCE)  # the tasks that are no prompt families
 Reward = Literal["hit", "rank", "prefix"]
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
 # tracker → packages, one of which must be installed
@@ -156,8 +157,10 @@ class TrainConfig(Config):
     """Multiplies each task's share by (number of examples)^(1 / temperature). null: shares stay as
     written.
     """
-    permute_targets: bool = False
-    """Permutation control: permute the targets of each prompt family among its examples."""
+    permute_targets: bool | tuple[str, ...] = False
+    """Permutation control: permute the targets of each prompt family among its examples. A list of
+    families: of these alone.
+    """
     next_item: NextItemConfig = NextItemConfig()
     """Settings of the tasks on whole histories, ``next-item`` and ``rating-sequence``."""
     shared_history: SharedHistoryConfig | None = None
@@ -262,10 +265,19 @@ class TrainConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _permutes_own_tasks(self) -> TrainConfig:
+        named = () if isinstance(self.permute_targets, bool) else self.permute_targets
+        if unknown := [name for name in named if name not in self.tasks or name in SEQUENCES]:
+            raise ValueError(
+                f"permute_targets: expected prompt families among the tasks, got {unknown}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _shares_whole_histories(self) -> TrainConfig:
         if self.shared_history is None:
             return self
-        if not {NEXT_ITEM, RATING_SEQUENCE} & set(self.tasks):
+        if not {*SEQUENCES} & {*self.tasks}:
             raise ValueError(
                 "shared_history: expected next-item or rating-sequence among the tasks"
             )
@@ -310,6 +322,11 @@ class TrainConfig(Config):
     def _stops_early(self) -> bool:
         """Whether training in epochs has early stopping."""
         return self.epochs is not None and self.epochs.stop_after is None
+
+    def permutes(self, family: str) -> bool:
+        """Whether the targets of a prompt family are permuted."""
+        chosen = self.permute_targets
+        return chosen if isinstance(chosen, bool) else family in chosen
 
     def missing_trackers(self) -> list[str]:
         """One line for each tracker of ``report_to`` that is not installed."""

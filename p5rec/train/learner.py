@@ -18,13 +18,11 @@ from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.template import FamilySpec
 from p5rec.tasks.registry import TASKS
 
-from .config import TrainConfig
+from .config import SEQUENCES, TrainConfig
 from .schedule import epochs_to_steps
 
 if TYPE_CHECKING:
     from p5rec.models.checkpoint import BundleSettings
-
-SEQUENCES = (NEXT_ITEM, RATING_SEQUENCE)  # the tasks that are no prompt families
 
 
 class LearnerConfig(Config):

@@ -18,12 +18,19 @@ from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import DATA_ALONE, Shown, unnamed_view
 
 from .alignment.data import PreferenceExamples, SampledExamples, load_pairs
-from .config import GroupConfig, NextItemConfig, PreferenceConfig, TaskConfig, TrainConfig
+from .config import (
+    SEQUENCES,
+    GroupConfig,
+    NextItemConfig,
+    PreferenceConfig,
+    TaskConfig,
+    TrainConfig,
+)
 from .examples.example import NoExamples, TrainingExamples
 from .examples.histories import NextItemExamples, RatingSequenceExamples
 from .examples.prompted import PromptExamples
 from .examples.shared import Branches, SharedHistoryExamples, draw_event, draw_prompts, draw_rows
-from .learner import SEQUENCES, LearnerConfig, about_users
+from .learner import LearnerConfig, about_users
 from .schedule import assign_tasks, tempered
 
 # names of random streams that differ from the task's name
@@ -110,7 +117,7 @@ def _shared_histories(
         examples = FamilyExamples(
             view, library, family, drawn.rows, derive_seed(train.seed, family), config.prompts
         )
-        prompts = _prompts(examples, config, bundle)
+        prompts = _prompts(family, examples, config, bundle)
         branches.append(Branches(names.index(family), drawn, prompts))
     return SharedHistoryExamples(
         windows,
@@ -154,15 +161,15 @@ def _examples(
             windows, events.items, events.ratings, bundle.rated_histories(), statistics
         )
     examples = ExampleSource(view, library, {task: 1.0}, n_examples, seed, config.prompts)
-    return _prompts(examples, config, bundle)
+    return _prompts(task, examples, config, bundle)
 
 
 def _prompts(
-    examples: ExampleSource | FamilyExamples, config: LearnerConfig, bundle: Bundle
+    family: str, examples: ExampleSource | FamilyExamples, config: LearnerConfig, bundle: Bundle
 ) -> PromptExamples:
     """Prompts of one family, their targets permuted for the permutation control."""
     target_of = None
-    if config.train.permute_targets:
+    if config.train.permutes(family):
         target_of = derive_rng(examples.seed, "answers").permutation(len(examples))
     return PromptExamples(examples, bundle.tokenizer, config.train.max_tokens, target_of)
 

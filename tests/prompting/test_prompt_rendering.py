@@ -49,7 +49,9 @@ def test_data_stay_literal(template: Any) -> None:
     example = render(template, record, [record])
     # without the values, the text holds no brace
     rest = example.source + example.target + example.system
-    rest = re.sub(r"\{title\} \{\} 100% \{0\} \{\{n\}\} \\n \d+", "", rest)
+    values = [words(FIELDS[name].kind, record.values[name]) for name in template.fields]
+    for value in sorted(values, key=len, reverse=True):
+        rest = rest.replace(value, "")
     assert not re.search(r"[{}]", rest), rest
     if {"title", "history_titles", "liked_titles", "options"} & template.fields:
         assert "{title} {} 100% {0} {{n}}" in example.source + example.target
