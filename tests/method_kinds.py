@@ -39,6 +39,12 @@ SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind
     "m6-rec": M6_REC,
     "m6-rec-retrieval": {**M6_REC, "width": 4},
     "m6-rec-zero-shot": {"backbone": COMPACT, "history": 1},
+    "unillmrec": {
+        "model": {
+            "backbone": {"kind": "scratch", "width": 8, "layers": 1, "heads": 2, "feedforward": 8},
+            "train": {"tasks": {"item-tree": {}}, "steps": 1, "batch": 2, "precision": "float32"},
+        }
+    },
     "lead-sentence": {"task": "summary"},
     **{kind: {"task": "explanation"} for kind in WRITERS},
     **{kind: {"epochs": 1} for kind in CLICK_MODELS},

@@ -62,7 +62,8 @@ def audit_target(target: Target, prompts: Sequence[str], users: Path | None) -> 
         strings = item_strings(next(iter(target.codes.values())))
     titles = corpus.catalog.titles
     for config in target.prompts or [PromptsConfig()]:
-        view = CorpusView(corpus, item_names(config.items, strings, titles))
+        names = item_names(config.items, strings, titles)
+        view = CorpusView(corpus, names, shape=config.tree)
         folders = [Path(folder) for folder in (*config.folders, *prompts)]
         findings += audit_prompts(view, PromptLibrary.load(extra=folders), config)
     if log is not None:

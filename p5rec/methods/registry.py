@@ -30,6 +30,7 @@ METHODS = Registry(
         "sasrec": "p5rec.methods.baselines.sasrec:Sasrec",
         "unisrec": "p5rec.methods.systems.unisrec.method:Unisrec",
         "unisrec-pretraining": "p5rec.methods.systems.unisrec.method:UnisrecPretraining",
+        "unillmrec": "p5rec.methods.systems.unillmrec.method:Unillmrec",
         "global-mean": "p5rec.methods.baselines.rating:GlobalMean",
         "user-mean": "p5rec.methods.baselines.rating:UserMean",
         "item-mean": "p5rec.methods.baselines.rating:ItemMean",

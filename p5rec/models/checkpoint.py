@@ -122,9 +122,16 @@ class Bundle:
         Args:
             shown: what the prompts show besides.
         """
-        ids, items = item_strings(self.layout.codes), self.settings.prompts.items
-        names = item_names(items, ids, corpus.catalog.titles, self.literal)
-        return CorpusView(corpus, names, notes=shown.notes, retrieved=shown.retrieved)
+        codes, prompts = self.layout.codes, self.settings.prompts
+        names = item_names(prompts.items, item_strings(codes), corpus.catalog.titles, self.literal)
+        return CorpusView(
+            corpus,
+            names,
+            notes=shown.notes,
+            retrieved=shown.retrieved,
+            codes=codes.codes,
+            shape=prompts.tree,
+        )
 
     def histories(self, histories: Histories) -> list[np.ndarray]:
         """B prompts as token ids: the latest events of each history."""

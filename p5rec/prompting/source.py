@@ -13,6 +13,7 @@ from p5rec.core.config import Config
 from p5rec.core.errors import UserError
 from p5rec.core.examples import Example, Past
 from p5rec.core.rng import by_key, derive_rng, derive_seed, occurrence
+from p5rec.data.item_tree import TreeConfig
 from p5rec.tasks.fields import Record
 from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
@@ -45,6 +46,9 @@ class PromptsConfig(Config):
     """How an item is written where its id is predicted or shown: by its ``codes``, or by its
     ``title``, which any language model can read.
     """
+
+    tree: TreeConfig = TreeConfig()
+    """The item tree of the task ``item-tree``."""
 
     @property
     def limits(self) -> Limits:

@@ -110,7 +110,12 @@ SYSTEMS = (
         "scoring/ranking function",
         "p5rec run recknowledge",
     ),
-    System("unillmrec", "Zhang et al., 2024 (arXiv:2404.00702)", "pipeline controller"),
+    System(
+        "unillmrec",
+        "Zhang et al., 2024 (arXiv:2404.00702)",
+        "pipeline controller",
+        "p5rec run unillmrec",
+    ),
     System("recgpt", "Zhang et al., 2024 (arXiv:2404.08675)", "scoring/ranking function"),
     System(
         "m6-rec",

@@ -94,6 +94,8 @@ FIELDS: Mapping[str, Field] = {
         "choices", "ids and titles of the candidates, one line each", truncate="words"
     ),
     "title_options": Field("choices", "titles of the candidates, one line each", truncate="words"),
+    "branches": Field("choices", "labels of the children of a node of the item tree"),
+    "branch": Field("title", "label of the child that the item is below"),
     "headline": Field(
         "text", "the summary the user put above the review", "summary", truncate="words"
     ),

@@ -18,6 +18,7 @@ TASKS = Registry(
         "next-list": "p5rec.tasks.lists:NEXT_LIST",
         "candidate-list": "p5rec.tasks.lists:CANDIDATE_LIST",
         "direct": "p5rec.tasks.direct:DIRECT",
+        "item-tree": "p5rec.tasks.item_tree:ITEM_TREE",
         "explanation": "p5rec.tasks.explanation:EXPLANATION",
         "review": "p5rec.tasks.reviews:REVIEW",
         "summary": "p5rec.tasks.reviews:SUMMARY",

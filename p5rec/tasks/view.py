@@ -21,6 +21,7 @@ from p5rec.core.features import Users
 from p5rec.core.types import SPLITS, TRAIN, Catalog, Corpus
 from p5rec.data.available import Available
 from p5rec.data.earlier_events import EarlierEvents
+from p5rec.data.item_tree import ItemTree, TreeConfig, TreeItems, grow
 from p5rec.data.negatives import sample_negatives
 
 from .literal import Literal, literal, squeeze
@@ -134,6 +135,8 @@ class CorpusView:
         names: of its items.
         factors: aspects that matter in the scenario, for texts about items and users.
         notes: ``(U,)`` an earlier text about each user, None without one; empty: there are none.
+        codes: ``(N, L)`` the items' codes, for :attr:`tree`; None: their places by title.
+        shape: of the tree.
         retrieved: event row → the items that a retriever finds for its user before the event;
             empty: there is no retriever.
     """
@@ -142,6 +145,8 @@ class CorpusView:
     names: ItemNames
     factors: Sequence[str] = field(default=(), kw_only=True)
     notes: Sequence[str | None] = field(default=(), kw_only=True)
+    codes: np.ndarray | None = field(default=None, kw_only=True)
+    shape: TreeConfig = field(default=TreeConfig(), kw_only=True)
     retrieved: Mapping[int, np.ndarray] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -325,6 +330,20 @@ class CorpusView:
             )
             for known in self.attributes
         ]
+
+    @cached_property
+    def tree(self) -> ItemTree:
+        """The items as a tree."""
+        log, attribute, codes = self.corpus.interactions, self.shape.attribute, self.codes
+        if codes is None:
+            codes = np.empty((log.n_items, 1), dtype=np.int64)
+            codes[np.lexsort((log.item_keys, np.array(self.names.titles))), 0] = np.arange(
+                log.n_items
+            )
+        known = [] if attribute is None else self.corpus.catalog.values(attribute)
+        values = [tuple(map(self.names.literal, own)) for own in known]
+        counts = np.bincount(log.items[self.corpus.split.mask("train")], minlength=log.n_items)
+        return grow(TreeItems(self.names.titles, values, codes, counts), self.shape)
 
     def targets(self, split_name: str) -> np.ndarray:
         """``(E,)`` bool: target events of a split; in training, those with a history."""
