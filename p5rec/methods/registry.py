@@ -30,6 +30,8 @@ METHODS = Registry(
         "sasrec": "p5rec.methods.baselines.sasrec:Sasrec",
         "unisrec": "p5rec.methods.systems.unisrec.method:Unisrec",
         "unisrec-pretraining": "p5rec.methods.systems.unisrec.method:UnisrecPretraining",
+        "recgpt": "p5rec.methods.systems.recgpt.method:Recgpt",
+        "recgpt-pretraining": "p5rec.methods.systems.recgpt.method:RecgptPretraining",
         "global-mean": "p5rec.methods.baselines.rating:GlobalMean",
         "user-mean": "p5rec.methods.baselines.rating:UserMean",
         "item-mean": "p5rec.methods.baselines.rating:ItemMean",
