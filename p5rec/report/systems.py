@@ -105,7 +105,12 @@ SYSTEMS = (
         "scoring/ranking function",
     ),
     System("unillmrec", "Zhang et al., 2024 (arXiv:2404.00702)", "pipeline controller"),
-    System("recgpt", "Zhang et al., 2024 (arXiv:2404.08675)", "scoring/ranking function"),
+    System(
+        "recgpt",
+        "Zhang et al., 2024 (arXiv:2404.08675)",
+        "scoring/ranking function",
+        "p5rec run recgpt",
+    ),
     System("m6-rec", "Cui et al., 2022 (arXiv:2205.08084)", "scoring/ranking function"),
     System("elm", "Tennenholtz et al., ICLR 2024 (arXiv:2310.04475)", "user interaction"),
     System("apa", "Hu et al., 2024 (arXiv:2404.10327)", "scoring/ranking function"),

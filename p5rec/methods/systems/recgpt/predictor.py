@@ -148,17 +148,17 @@ class WovenPredictor(UserPredictor):
 
     def states(self, *columns: Tensor) -> Tensor:
         """``(B, T, D)`` unit states of the events; with W more columns, those after the generated
-        items, which these columns replace where they are not negative."""
+        items, which these columns replace where they are not negative (not in the control)."""
         events, given = Events(*columns[:3]), columns[3:]
         if self.method.permute_generated:
             generated = self.of_others(events.items)
         else:
             generated = generate(self.network, events, self.method.generated)
-        if not given:
-            return woven_states(self.network, events, generated, self.segment)[:, :, 0]
-        added = torch.stack(given, dim=2)
-        generated = torch.where(added >= 0, added, generated)
-        return woven_states(self.network, events, generated, self.segment)[:, :, -1]
+            if given:
+                added = torch.stack(given, dim=2)
+                generated = torch.where(added >= 0, added, generated)
+        states = woven_states(self.network, events, generated, self.segment)
+        return states[:, :, -1 if given else 0]
 
     def recommend(
         self,
