@@ -64,6 +64,10 @@ if TYPE_CHECKING:
 
 # no usage reports to the Hugging Face Hub
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+# compiled bfloat16 products of oneDNN and its wrapper in torch, one for each shape of a batch: with
+# 1024 of them, the default, a training grew by gigabytes
+os.environ.setdefault("LRU_CACHE_CAPACITY", "256")
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
 # no warning at import about kernels that it would download
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 # no warning that this machine has no GPU, which DeepSpeed prints wherever it is installed

@@ -163,6 +163,7 @@ class Model:
         self,
         pairs: Frame,
         what: Sequence[str] = ("ratings", "clicks", "explanations"),
+        k: int = 10,
         frame: Kind | None = None,
     ) -> Frame:
         """Several predictions for each pair; arguments as those of :meth:`predict_rating`.
@@ -171,16 +172,17 @@ class Model:
         once for all of them.
 
         Args:
-            what: ``ratings``, ``clicks`` and ``explanations``, or some of them.
+            what: of ``ratings``, ``clicks``, ``explanations`` and ``lists``.
+            k: length of the lists.
 
         Returns:
             Rows ``user``, ``item``, ``title``, and a column for each of ``what``: ``rating``,
-            ``click``, ``explanation``.
+            ``click``, ``explanation``, ``list`` (ids of the best items, those new to the user).
 
         Raises:
             UserError: an id is unknown, or the method does not predict one of them.
         """
-        return self._of_pairs(what, pairs, frame)
+        return self._of_pairs(what, pairs, frame, k)
 
     def save(self, folder: str | Path) -> None:
         """Writes the model to ``folder``, atomically, for :func:`load`.
@@ -349,7 +351,7 @@ class Model:
             )  # fmt: skip
         return self.dataset
 
-    def _of_pairs(self, what: Sequence[str], pairs: Frame, frame: Kind | None) -> Frame:
+    def _of_pairs(self, what: Sequence[str], pairs: Frame, frame: Kind | None, k: int = 1) -> Frame:
         from p5rec.methods.pairs import pair_frame, pair_predictors
 
         corpus = self._data("pairs").corpus
@@ -359,7 +361,7 @@ class Model:
             raise input_error("pairs", f"a column {missing!r}", "none", "rename the column")
         users = rows_of(table["user"], corpus.user_ids, "user", "pairs")
         items = rows_of(table["item"], corpus.catalog.ids, "item", "pairs")
-        predict = pair_predictors(self.method, self.predictor(), corpus, what)
+        predict = pair_predictors(self.method, self.predictor(), corpus, what, k)
         predicted = pair_frame(predict(users, items), corpus, users, items)
         return to_kind(predicted, frame or kind_of(pairs))
 

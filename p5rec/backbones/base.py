@@ -28,6 +28,7 @@ class Traits:
             continuations, otherwise once for each.
         packing: attention is restricted to one packed sequence: a new one starts wherever
             ``position_ids (B, T)`` restart.
+        relative_positions: attention knows the distances of positions and nothing else of them.
     """
 
     width: int
@@ -37,6 +38,7 @@ class Traits:
     state_scale: float = 1.0
     kv_cache: bool = False
     packing: bool = False
+    relative_positions: bool = False
 
 
 class Network(Protocol):

@@ -33,6 +33,7 @@ def traits_of(network: Any) -> Traits:
         state_scale=state_scale,
         kv_cache=True,
         packing=not config.is_encoder_decoder,
+        relative_positions=hasattr(config, "relative_attention_num_buckets"),
     )
 
 

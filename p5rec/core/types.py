@@ -343,11 +343,14 @@ class RankedLists:
         users: ``(B,)`` int32 user row numbers.
         items: ``(B, K)`` int32 item row numbers, best first; -1 after the end of a short list.
         scores: ``(B, K)`` float32, descending; -inf after the end of a short list.
+        cost: of all lists, where a language model is prompted for them: the number of ``requests``,
+            and of ``tokens`` that it reads and writes.
     """
 
     users: np.ndarray
     items: np.ndarray
     scores: np.ndarray
+    cost: Mapping[str, int] = field(default_factory=dict)
 
     def take(self, chosen: np.ndarray) -> RankedLists:
         """The lists with the indices ``chosen``, in that order."""

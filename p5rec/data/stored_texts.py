@@ -59,8 +59,13 @@ class StoredTexts:
     def usable(self) -> tuple[np.ndarray, list[str]]:
         """The keys ``(n,)`` of the entities with a text of the right form, ascending, and their
         texts ``(n,)``."""
-        table = self.table.filter(pl.col("text").is_not_null() & ~pl.col("off_form")).sort("key")
+        table = self.usable_table
         return table["key"].to_numpy(), table["text"].to_list()
+
+    @property
+    def usable_table(self) -> pl.DataFrame:
+        """The rows of the entities with a text of the right form, by ascending key."""
+        return self.table.filter(pl.col("text").is_not_null() & ~pl.col("off_form")).sort("key")
 
     def of_keys(self, keys: np.ndarray) -> list[str | None]:
         """The text of each of ``keys (n,)``; None without one."""

@@ -148,6 +148,42 @@ class Allowed:
         )
 
 
+class OpenLeaves:
+    """Counts the allowed leaves of a tree under the :class:`Allowed` of one batch.
+
+    Args:
+        leaf_item: ``(N,)`` int64, the item of each leaf, on the device of the search.
+        allowed: the allowed items of the requests in the batch.
+    """
+
+    def __init__(self, leaf_item: Tensor, allowed: Allowed) -> None:
+        reduced, self.leaf_item = allowed.reduced(), leaf_item
+        self.free = None
+        if reduced.allow is None and reduced.candidates is not None:
+            candidates = torch.from_numpy(reduced.candidates).to(leaf_item.device)[leaf_item]
+            self.free = torch.nn.functional.pad(candidates.cumsum(0), (1, 0))
+        self.allow = None if reduced.allow is None else self._leaves(reduced.allow)
+        self.deny = None if reduced.deny is None else self._leaves(reduced.deny)
+
+    def between(self, first: Tensor, last: Tensor) -> Tensor:
+        """``(B, M)`` int64: the number of allowed leaves between two borders, each ``(B, M)``."""
+        if self.allow is not None:
+            return _between(self.allow, first, last)
+        count = last - first if self.free is None else self.free[last] - self.free[first]
+        return count if self.deny is None else count - _between(self.deny, first, last)
+
+    def _leaves(self, lists: ItemLists) -> Tensor:
+        """``(B, S)`` leaf numbers, ascending; padding is the number of leaves."""
+        n_items, lengths = len(self.leaf_item), np.diff(lists.offsets)
+        out = np.full((len(lists), max(1, int(lengths.max(initial=0)))), n_items)
+        own = np.arange(len(lists.items)) - np.repeat(lists.offsets[:-1], lengths)
+        out[lists.owners, own] = lists.items
+        leaf = torch.arange(n_items, device=self.leaf_item.device)
+        item_leaf = torch.empty_like(self.leaf_item).scatter_(0, self.leaf_item, leaf)
+        items = torch.from_numpy(out).to(leaf.device)
+        return torch.cat([item_leaf, leaf.new_tensor([n_items])])[items].sort(1).values
+
+
 class OpenNodes:
     """The open nodes of ``trie`` under the :class:`Allowed` of one batch.
 
@@ -157,40 +193,17 @@ class OpenNodes:
     """
 
     def __init__(self, trie: Trie, allowed: Allowed) -> None:
-        reduced = allowed.reduced()
-        self.trie, device = trie, trie.leaf_item.device
-        self.free = None
-        if reduced.allow is None and reduced.candidates is not None:
-            candidates = torch.from_numpy(reduced.candidates).to(device)[trie.leaf_item]
-            self.free = torch.nn.functional.pad(candidates.cumsum(0), (1, 0))
-        self.allow = None if reduced.allow is None else self._leaves(reduced.allow)
-        self.deny = None if reduced.deny is None else self._leaves(reduced.deny)
+        self.trie, self.leaves = trie, OpenLeaves(trie.leaf_item, allowed)
 
     def __call__(self, level: int, nodes: Tensor) -> Tensor:
         """``(B, M)`` bool: whether nodes ``(B, M)`` at depth ``level`` have an allowed leaf."""
         borders = self.trie.leaf_starts[level]
-        first, last = borders[nodes], borders[nodes + 1]
-        if self.allow is not None:
-            return self._between(self.allow, first, last) > 0
-        count = last - first if self.free is None else self.free[last] - self.free[first]
-        if self.deny is not None:
-            count = count - self._between(self.deny, first, last)
-        return count > 0
+        return self.leaves.between(borders[nodes], borders[nodes + 1]) > 0
 
-    @staticmethod
-    def _between(leaves: Tensor, first: Tensor, last: Tensor) -> Tensor:
-        """The number of ``leaves (B, S)``, ascending, between two borders each ``(B, M)``."""
-        return torch.searchsorted(leaves, last) - torch.searchsorted(leaves, first)
 
-    def _leaves(self, lists: ItemLists) -> Tensor:
-        """``(B, S)`` leaf numbers, ascending; padding is the number of leaves."""
-        lengths = np.diff(lists.offsets)
-        out = np.full((len(lists), max(1, int(lengths.max(initial=0)))), len(self.trie))
-        own = np.arange(len(lists.items)) - np.repeat(lists.offsets[:-1], lengths)
-        out[lists.owners, own] = lists.items
-        items = torch.from_numpy(out).to(self.trie.leaf_item.device)
-        padding = self.trie.item_leaf.new_tensor([len(self.trie)])
-        return torch.cat([self.trie.item_leaf, padding])[items].sort(1).values
+def _between(leaves: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """The number of ``leaves (B, S)``, ascending, between two borders each ``(B, M)``."""
+    return torch.searchsorted(leaves, last) - torch.searchsorted(leaves, first)
 
 
 def _joined(one: ItemLists, two: ItemLists) -> ItemLists:

@@ -133,10 +133,10 @@ def padded(rows: Tensor, k: int, value: float) -> Tensor:
 
 def _best(scores: Tensor, ranks: Tensor, count: int) -> Tensor:
     """Positions ``(B, count)`` of the largest scores ``(B, M)``; smaller ranks win ties."""
-    return _keys(scores, ranks).topk(count, dim=1).indices
+    return sort_keys(scores, ranks).topk(count, dim=1).indices
 
 
-def _keys(scores: Tensor, ranks: Tensor) -> Tensor:
+def sort_keys(scores: Tensor, ranks: Tensor) -> Tensor:
     """Scores ``(B, M)`` and ranks as one integer sort key; larger is better.
 
     With unique keys, the order does not depend on how a device breaks ties. As integers,
@@ -159,7 +159,7 @@ def _diverse(
     Returns:
         Positions ``(B, count)``, and ``(B, M)`` bool: entries among the best of their prefix.
     """
-    order = _keys(scores, ranks).argsort(dim=1, descending=True)
+    order = sort_keys(scores, ranks).argsort(dim=1, descending=True)
     by_prefix = prefix.gather(1, order).argsort(dim=1, stable=True)
     at = torch.arange(scores.shape[1], device=scores.device).expand_as(order)
     own = prefix.gather(1, order).gather(1, by_prefix)

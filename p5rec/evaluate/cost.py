@@ -8,10 +8,11 @@ from typing import Any
 from p5rec.methods.base import TRAINING, Method
 
 from .blocks import Block
+from .measured import COUNTS
 from .schema import Method as Entry
 
-COLUMNS = ("trained on", "tokens/prompt", "s/prediction")
-TOKENS = "tokens_per_prompt"  # a key of an entry's other metrics
+COLUMNS = ("trained on", "requests/prediction", "tokens/prompt", "s/prediction")
+REQUESTS, TOKENS = COUNTS["requests"], COUNTS["tokens"]  # keys of an entry's other metrics
 FACTS = ("trained_on", "user_share", "full_data_method")  # facts about a method's training data
 
 Curve = dict[float, Entry]  # share of the users → the entry
@@ -48,13 +49,16 @@ def cost_columns(block: Block) -> tuple[str, ...]:
     if all(TOKENS not in method.other_metrics for method in block.methods):
         return ()
     alike = len({_trained_on(method) for method in block.methods}) == 1
-    return COLUMNS[1:] if alike else COLUMNS
+    counted = any(REQUESTS in method.other_metrics for method in block.methods)
+    shown = dict(zip(COLUMNS, (not alike, counted, True, True), strict=True))
+    return tuple(column for column in COLUMNS if shown[column])
 
 
 def costs(method: Entry, names: Iterable[str]) -> list[str | float | None]:
     """The method's values in the named ``COLUMNS`` (:func:`cost_columns`)."""
     spent = method.infer_seconds / method.n if method.n else None
-    values = (_trained_on(method), method.other_metrics.get(TOKENS), spent)
+    counts = (method.other_metrics.get(name) for name in (REQUESTS, TOKENS))
+    values = (_trained_on(method), *counts, spent)
     return [dict(zip(COLUMNS, values, strict=True))[name] for name in names]
 
 

@@ -77,7 +77,7 @@ def measure_predictions(
         **run, "task": predictions.task, "infer_seconds": predictions.seconds, "about": about,
         "instance_items": items,
         "slices": slices(users, items, corpus.interactions, corpus.split, events),
-        **({"tokens": predictions.tokens} if predictions.tokens else {}),
+        "counts": {"tokens": predictions.tokens} if predictions.tokens else {},
     }  # fmt: skip
     return MEASURED[type(predictions)](name, predictions, view, run)
 

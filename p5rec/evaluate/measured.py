@@ -16,14 +16,17 @@ from p5rec.metrics.intervals import Statistic, bootstrap, combined
 
 from .schema import Measure, Method, Slice, SplitName
 
+# what a language model spends on all instances → the name of its mean in an entry
+COUNTS = {"requests": "requests_per_prediction", "tokens": "tokens_per_prompt"}
+
 Within = Callable[[np.ndarray], Statistic]
 
 
 class Run(TypedDict):
     """What the caller knows: split, seed of the bootstrap, and facts about the predictions.
 
-    ``instance_items`` ``(B,)`` are the items of the instances, ``slices`` their slices, ``tokens``
-    the tokens of all prompts of a language model, ``train_seconds`` and ``infer_seconds`` wall
+    ``instance_items`` ``(B,)`` are the items of the instances, ``slices`` their slices, ``counts``
+    the counts of :data:`COUNTS` over all instances, ``train_seconds`` and ``infer_seconds`` wall
     clock.
     """
 
@@ -34,7 +37,7 @@ class Run(TypedDict):
     slices: NotRequired[Mapping[str, np.ndarray]]
     train_seconds: NotRequired[float]
     infer_seconds: NotRequired[float]
-    tokens: NotRequired[int]
+    counts: NotRequired[Mapping[str, int]]
     about: NotRequired[Mapping[str, Any]]
 
 
@@ -103,8 +106,8 @@ def measured(name: str, task: str, run: Run, users: np.ndarray, figures: Figures
     units, slices = _units(users), run.get("slices", {})
     intervals = bootstrap(figures.statistic, units, seed=run["seed"])
     other_metrics = dict(figures.other_metrics)
-    if "tokens" in run and len(users):
-        other_metrics["tokens_per_prompt"] = run["tokens"] / len(users)
+    for name, count in run.get("counts", {}).items() if len(users) else ():
+        other_metrics[COUNTS[name]] = count / len(users)
     method = Method(
         name=name,
         task=run.get("task", task),

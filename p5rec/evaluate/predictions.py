@@ -25,7 +25,7 @@ from .config import RANKED_LISTS, entry_name
 from .cost import FACTS, training_facts
 from .families import Reference, measure_predictions, measure_reference
 from .measure import ranking
-from .measured import Measured, average
+from .measured import COUNTS, Measured, average
 from .samples import family_samples, list_samples
 from .schema import Sample, SplitName
 
@@ -195,7 +195,8 @@ def measure_lists(
         raise ValueError(
             f"{name}: ranked lists for other users than those of the {split_name} split"
         )
-    facts = {k: v for k, v in about.items() if not k.endswith("_seconds")}
+    counted = {name: about[name] for name in COUNTS if name in about}
+    facts = {k: v for k, v in about.items() if not k.endswith("_seconds") and k not in counted}
     return ranking(
         name,
         lists,
@@ -207,6 +208,7 @@ def measure_lists(
         seed=seed,
         train_seconds=about.get("train_seconds", 0.0),
         infer_seconds=about.get("infer_seconds", 0.0),
+        counts=counted,
         about=facts,
     )
 

@@ -50,6 +50,7 @@ METHODS = Registry(
         "kar": "p5rec.methods.systems.kar.method:Kar",
         "ctrl": "p5rec.methods.systems.ctrl.method:Ctrl",
         "genre": "p5rec.methods.systems.genre.method:Genre",
+        "palr": "p5rec.methods.systems.palr.method:Palr",
         "lead-sentence": "p5rec.methods.baselines.text:LeadSentence",
         "most-frequent": "p5rec.methods.baselines.text:MostFrequent",
         "most-frequent-of-item": "p5rec.methods.baselines.text:MostFrequentOfItem",

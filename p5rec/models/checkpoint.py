@@ -38,7 +38,8 @@ from p5rec.data.known import item_indices
 from p5rec.ids.files import load_codes, load_item_ids, save_codes
 from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
-from p5rec.tasks.view import CorpusView, item_names
+from p5rec.tasks.literal import Literal
+from p5rec.tasks.view import DATA_ALONE, CorpusView, Shown, item_names
 
 from .config import BUNDLE, HeadsConfig, ItemHeadConfig
 from .inputs import CodeLayout
@@ -110,11 +111,20 @@ class Bundle:
         """The start token of a history."""
         return self.vocabulary.bos
 
-    def view(self, corpus: Corpus) -> CorpusView:
-        """``corpus`` for this model's prompts, with items written as in training."""
+    @cached_property
+    def literal(self) -> Literal:
+        """Escapes data in prompts, so that none of them becomes a special token."""
+        return literal_for(self.tokenizer)
+
+    def view(self, corpus: Corpus, shown: Shown = DATA_ALONE) -> CorpusView:
+        """``corpus`` for this model's prompts, with items written as in training.
+
+        Args:
+            shown: what the prompts show besides.
+        """
         ids, items = item_strings(self.layout.codes), self.settings.prompts.items
-        plain = literal_for(self.tokenizer)
-        return CorpusView(corpus, item_names(items, ids, corpus.catalog.titles, plain))
+        names = item_names(items, ids, corpus.catalog.titles, self.literal)
+        return CorpusView(corpus, names, notes=shown.notes, retrieved=shown.retrieved)
 
     def histories(self, histories: Histories) -> list[np.ndarray]:
         """B prompts as token ids: the latest events of each history."""
@@ -144,6 +154,12 @@ class Bundle:
         """
         items, ratings = (each[1 - self.settings.window :] for each in past)
         return self._rated_histories.write(items, ratings).tokens
+
+    def continued(self, past: Past, tokens: np.ndarray) -> np.ndarray:
+        """``(T,)`` the history of ``past``, and ``tokens`` after it, which the decoder reads if
+        there is an encoder."""
+        between = np.array([self.model.start] if self.model.seq2seq else [], dtype=np.int64)
+        return np.concatenate([self.history(past), between, tokens])
 
     @cached_property
     def _rated_histories(self) -> RatedHistories:

@@ -42,7 +42,8 @@ class Batch:
             tree: the document also attends to that token and to those before it in their own
             document, and its positions follow theirs. -1: it continues none. Needs ``documents``,
             and no encoder. None: no document continues another.
-        source, source_mask, source_blank: ``(B, S)`` input of the encoder, if there is one.
+        source, source_mask, source_blank: ``(B, S)`` input of the encoder, if there is one; all
+            documents of a sequence read it.
     """
 
     input_ids: Tensor
@@ -134,6 +135,9 @@ class MultitaskModel(ItemModel):
     ) -> dict[str, Any]:
         """Inputs of the decoder that keep documents apart, or make them branches of a tree."""
         of_position = documents.gather(1, at.first_tokens)
+        if self.seq2seq:  # relative positions need no numbers
+            alone = Tree(of_position, torch.full_like(of_position, -1))
+            return {"attention_mask": additive(alone.reads, dtype)}
         if after is None:
             return {"position_ids": restarted(of_position)}
         token = after.gather(1, at.first_tokens)

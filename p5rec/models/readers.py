@@ -138,6 +138,13 @@ class TreeReader:
         self.depth += 1
         return outputs
 
+    def take(self, rows: Tensor) -> TreeReader:
+        """A reader of some of the prompts, given by ``rows (b,)``, after :meth:`read`."""
+        taken = copy(self)
+        taken.mask, taken.lengths = self.mask[rows], self.lengths[rows]
+        taken.ancestors, taken.cache = self.ancestors[rows], _selected(self.cache, rows)
+        return taken
+
     def _as_mask(self, visible: Tensor) -> Tensor:
         return additive(visible, self.dtype) if self.added else visible
 
@@ -175,12 +182,7 @@ class BranchReader(TreeReader):
         prompts: embeddings ``(B, T, D)`` and mask ``(B, T)``, padded on the right, none empty.
         history_of: ``(B,)`` int64, the history that each prompt continues.
         added: as of :class:`TreeReader`.
-
-    Attributes:
-        after_histories: ``(G, X)``, once read: the output after each history.
     """
-
-    after_histories: Tensor
 
     def __init__(
         self,
@@ -198,9 +200,14 @@ class BranchReader(TreeReader):
         )
         self.history_of, self.dtype = history_of, prompts[0].dtype
 
+    def of_histories(self) -> Reader:
+        """A reader of the histories alone, after :meth:`read`; it computes none of them again."""
+        every = torch.arange(len(self._after_histories), device=self._after_histories.device)
+        return TakenReader(self.histories, self._after_histories, every)
+
     def _shared_prefix(self, keep: bool) -> Any:
         """The key-value cache of the histories, which all prompts begin with."""
-        self.after_histories = self.histories.read()
+        self._after_histories = self.histories.read()
         return self.histories.cache
 
     def _prefill(self, chunk: slice, keep: bool, shared: Any) -> tuple[Tensor, Any]:
@@ -224,7 +231,7 @@ class BranchReader(TreeReader):
 
 
 class TakenReader:
-    """Some of the prompts of a :class:`TreeReader` that has read them.
+    """Some of the prompts of a reader that has read them.
 
     Args:
         reader: with its key-value cache.
@@ -232,12 +239,8 @@ class TakenReader:
         rows: ``(b,)`` int64, the prompts to take.
     """
 
-    def __init__(self, reader: TreeReader, outputs: Tensor, rows: Tensor) -> None:
-        self.outputs = outputs[rows]
-        self._reader = copy(reader)
-        self._reader.mask, self._reader.lengths = reader.mask[rows], reader.lengths[rows]
-        self._reader.ancestors = reader.ancestors[rows]
-        self._reader.cache = _selected(reader.cache, rows)
+    def __init__(self, reader: TreeReader | DecoderReader, outputs: Tensor, rows: Tensor) -> None:
+        self.outputs, self._reader = outputs[rows], reader.take(rows)
 
     def read(self, *, keep: bool = True) -> Tensor:
         """See :class:`Reader`."""
@@ -308,19 +311,30 @@ class DecoderReader:
         encoded: ``(B, T, D)``, encoder states of the prompts.
         mask: ``(B, T)``, real tokens of the prompts; None: all.
         start: the start token of the decoder.
+        prefix: embeddings ``(B, P, D)`` and mask ``(B, P)`` of what the decoder reads first, from
+            the start token on, padded on the left; None: the start token alone.
     """
 
     def __init__(
-        self, run: Callable[..., Tensor], encoded: Tensor, mask: Tensor | None, start: int
+        self,
+        run: Callable[..., Tensor],
+        encoded: Tensor,
+        mask: Tensor | None,
+        start: int,
+        prefix: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         self.run, self.encoded, self.mask, self.start = run, encoded, mask, start
+        self.prefix = prefix
 
     def read(self, *, keep: bool = True) -> Tensor:
         """See :class:`Reader`."""
         from transformers import EncoderDecoderCache
 
         self.cache = EncoderDecoderCache(_empty_cache(), _empty_cache())
-        self.of_beams = self.encoded, self.mask
+        self.of_beams, self.real = (self.encoded, self.mask), None
+        if self.prefix is not None:
+            embedded, self.real = self.prefix
+            return self._run({"decoder_inputs_embeds": embedded})
         start = torch.full((len(self.encoded), 1), self.start, device=self.encoded.device)
         return self._run({"decoder_input_ids": start})
 
@@ -335,13 +349,28 @@ class DecoderReader:
         if beams != before:  # else the prompt of each beam stays the same
             self.cache.cross_attention_cache.batch_select_indices(indices)
             self.of_beams = encoded[indices], None if mask is None else mask[indices]
+        if self.real is not None:
+            self.real = pad(self.real[indices], (0, 1), value=True)
         named = {f"decoder_{name}": value.flatten(0, 1)[:, None] for name, value in inputs.items()}
         return self._run(named).unflatten(0, (batch, beams))
+
+    def take(self, rows: Tensor) -> DecoderReader:
+        """See :meth:`TreeReader.take`."""
+        from transformers import EncoderDecoderCache
+
+        taken, (encoded, mask) = copy(self), self.of_beams
+        taken.of_beams = encoded[rows], None if mask is None else mask[rows]
+        taken.real = None if self.real is None else self.real[rows]
+        own, cross = self.cache.self_attention_cache, self.cache.cross_attention_cache
+        taken.cache = EncoderDecoderCache(_selected(own, rows), _selected(cross, rows))
+        return taken
 
     def _run(self, inputs: dict[str, Tensor]) -> Tensor:
         from transformers.modeling_outputs import BaseModelOutput
 
         encoded, mask = self.of_beams
+        if self.real is not None:
+            inputs = {**inputs, "decoder_attention_mask": self.real}
         outputs = self.run(
             **inputs,
             encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
@@ -351,3 +380,30 @@ class DecoderReader:
         )[:, -1]
         self.dtype = outputs.dtype
         return outputs
+
+
+class DecoderBranchReader(DecoderReader):
+    """An encoder-decoder model in which B prompts continue G histories, each encoded once.
+
+    Args:
+        run, start: as of :class:`DecoderReader`.
+        histories: encoder states ``(G, S, D)`` and mask ``(G, S)``.
+        prompts: as ``prefix`` of :class:`DecoderReader`.
+        history_of: ``(B,)`` int64, the history that each prompt continues.
+    """
+
+    def __init__(
+        self,
+        run: Callable[..., Tensor],
+        histories: tuple[Tensor, Tensor],
+        prompts: tuple[Tensor, Tensor],
+        history_of: Tensor,
+        start: int,
+    ) -> None:
+        encoded, mask = histories
+        super().__init__(run, encoded[history_of], mask[history_of], start, prompts)
+        self.histories = histories
+
+    def of_histories(self) -> Reader:
+        """See :meth:`BranchReader.of_histories`."""
+        return DecoderReader(self.run, *self.histories, self.start)

@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from p5rec.backbones.attention import adds_mask
 
 from .language import LanguageModel
 from .multitask import MultitaskModel
-from .readers import BranchReader, DecoderReader, Reader, Rereader, TreeReader
+from .readers import (
+    BranchReader,
+    DecoderBranchReader,
+    DecoderReader,
+    Reader,
+    Rereader,
+    TreeReader,
+)
 
 if TYPE_CHECKING:
     from transformers.modeling_outputs import BaseModelOutput
@@ -26,11 +34,19 @@ def prompt_reader(
 
     Args:
         model: in eval mode.
-        input_ids, attention_mask: ``(B, T)``, padded on either side.
+        input_ids, attention_mask: ``(B, T)``, padded on either side. The decoder of a model with
+            relative positions reads a prompt from its start token on, if the prompt has one.
     """
     if model.seq2seq:
-        encoded, real = model.encode(input_ids, attention_mask)
-        return DecoderReader(partial(_decode, model), encoded, real, model.start)
+        real = attention_mask.bool()
+        later, prefix = torch.zeros_like(real), None
+        if model.traits.relative_positions:
+            later = real & ((real & (input_ids == model.start)).cumsum(1) > 0)
+        if later.any():
+            embedded, at = model.embed(input_ids, later, at_end=True)
+            prefix = embedded, at.real
+        encoded = model.encode(input_ids, real & ~later)
+        return DecoderReader(partial(_decode, model), *encoded, model.start, prefix)
     embedded, at = model.embed(input_ids, attention_mask)
     if not model.traits.kv_cache:
         return Rereader(model.states, model.causal.get_input_embeddings(), embedded, at.real)
@@ -48,15 +64,26 @@ def branch_reader(
     histories: tuple[Tensor, Tensor],
     prompts: tuple[Tensor, Tensor],
     history_of: Tensor,
-) -> BranchReader:
+) -> BranchReader | DecoderBranchReader:
     """A reader of B prompts that continue G histories, each of which is computed once.
 
     Args:
-        model: in eval mode, without an encoder and with a key-value cache.
+        model: in eval mode, with a key-value cache, and with relative positions if it has an
+            encoder.
         histories: ids and mask, ``(G, S)``, padded on the right.
         prompts: ids and mask, ``(B, T)``, padded on the right.
         history_of: ``(B,)`` the history that each prompt continues.
     """
+    if model.seq2seq:
+        ids, real = (
+            pad(each, (1, 0), value=first)
+            for each, first in zip(prompts, (model.start, 1), strict=True)
+        )
+        asked, at = model.embed(ids, real, at_end=True)
+        return DecoderBranchReader(
+            partial(_decode, model), model.encode(*histories), (asked, at.real), history_of,
+            model.start,
+        )  # fmt: skip
     embedded, at = model.embed(*histories)
     asked, asked_at = model.embed(*prompts)
     return BranchReader(
@@ -70,13 +97,13 @@ def branch_reader(
 
 def _decode(
     model: LanguageModel,
-    decoder_input_ids: Tensor,
     encoder_outputs: BaseModelOutput,
     attention_mask: Tensor,
-    **cache: Any,
+    **inputs: Any,
 ) -> Tensor:
     encoded = encoder_outputs.last_hidden_state
-    return model.states(encoded, attention_mask, input_ids=decoder_input_ids, **cache)
+    own = {name.removeprefix("decoder_"): value for name, value in inputs.items()}
+    return model.states(encoded, attention_mask, **own)
 
 
 class CodeScorer(ABC):

@@ -30,7 +30,7 @@ def generate_tokens(
 ) -> Tensor:
     """``(B, n)``: generated tokens, padded with ``filler`` after ``end``.
 
-    A network without ``generate`` is run token by token.
+    A network without ``generate``, or with an encoder, is run token by token.
 
     Args:
         model: in eval mode.
@@ -38,7 +38,7 @@ def generate_tokens(
         rules: constraints: tokens so far and their scores → scores.
         most: maximum number of generated tokens.
     """
-    if not hasattr(model.causal, "generate"):
+    if model.seq2seq or not hasattr(model.causal, "generate"):
         reader = prompt_reader(model, *prompts)
         return token_by_token(model, reader, rules, most=most, end=end, filler=filler)
     embedded, at = model.embed(*prompts, at_end=True)

@@ -35,6 +35,10 @@ class PromptsConfig(Config):
     """Items to choose from, the target included."""
     max_words: Annotated[int, Field(ge=1)] = 100
     """Most words of a review, an explanation or an attribute text."""
+    list_length: Annotated[int, Field(ge=1)] = 5
+    """Most items of a list that is a target."""
+    templates: tuple[str, ...] = ()
+    """Training templates to use, by id; a family without one here uses all of its own."""
     shots: Annotated[int, Field(ge=0)] = 0
     """Worked examples before each prompt."""
     items: Literal["codes", "title"] = "codes"
@@ -45,7 +49,7 @@ class PromptsConfig(Config):
     @property
     def limits(self) -> Limits:
         """The limits of a record builder."""
-        return Limits(self.max_history, self.candidates, self.max_words)
+        return Limits(self.max_history, self.candidates, self.max_words, self.list_length)
 
 
 def build_example(

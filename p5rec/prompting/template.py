@@ -7,6 +7,7 @@ literal brace is doubled.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from string import Formatter
@@ -97,12 +98,21 @@ class FamilySpec(FamilyHead):
 
     def only(self, *, after_history: bool) -> FamilySpec:
         """The family with those templates alone that follow a history, or those that do not."""
-        kept = tuple(each for each in self.templates if each.after_history == after_history)
-        used = {
-            n for each in kept for t in (each.system, each.source, each.target) for n in names(t)
-        }
+        return self._with([t for t in self.templates if t.after_history == after_history])
+
+    def named(self, ids: Collection[str]) -> FamilySpec:
+        """The family with those training templates alone that have one of ``ids``; with all if none
+        has."""
+        wanted = [t for t in self.templates if f"{self.family}.{t.id}" in ids]
+        if not wanted:
+            return self
+        return self._with([t for t in self.templates if t.held_out or t in wanted])
+
+    def _with(self, templates: Sequence[TemplateSpec]) -> FamilySpec:
+        texts = [text for t in templates for text in (t.system, t.source, t.target)]
+        used = frozenset[str]().union(*map(names, texts))
         fields = {name: kind for name, kind in self.fields.items() if name in used}
-        return self.model_copy(update={"templates": kept, "fields": fields})
+        return self.model_copy(update={"templates": tuple(templates), "fields": fields})
 
 
 @dataclass(frozen=True)

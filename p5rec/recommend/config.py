@@ -10,6 +10,7 @@ from p5rec.core.config import Config
 
 # how a rating is read from what a model makes of a prompt (see p5rec.recommend.ratings)
 RATING_ESTIMATORS = ("regression", "class", "expectation", "mean", "words", "text")
+LISTS = "lists"  # ranked lists, where several things are predicted of pairs of user and item
 
 
 class DecodeConfig(Config):

@@ -56,8 +56,7 @@ def generate(
     rules = LogitsProcessorList()
     if grammar is not None:  # generate sees the output alone: the prompt is given as embeddings
         words = TokenBytes(tokenizer, opened.model.tokens)
-        start_tokens = int(opened.model.seq2seq)  # a decoder's output begins with one token
-        rules.append(GrammarLogitsProcessor(grammar, words, start_tokens, tokenizer.eos_token_id))
+        rules.append(GrammarLogitsProcessor(grammar, words, 0, tokenizer.eos_token_id))
     texts = [Generated("", 0, 0.0)] * len(prompts)
     for numbers, ids, mask in prompt_batches(
         opened, prompts, batch_tokens, desc="generate", unit="text"

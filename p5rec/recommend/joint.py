@@ -1,6 +1,6 @@
 """Predictions of several tasks about users from one encoding of each history.
 
-G users, B pairs of a user and an item.
+G users, B pairs of a user and an item, K items of a ranked list.
 """
 
 from __future__ import annotations
@@ -14,18 +14,23 @@ from transformers import LogitsProcessorList
 
 from p5rec.core.examples import Past
 from p5rec.core.types import Corpus
+from p5rec.data.split import histories_of
+from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.config import NEXT_ITEM
 from p5rec.models.inputs import fit_prompt, pad
 from p5rec.models.ratings import TASK
-from p5rec.models.readers import BranchReader, Reader, TakenReader
+from p5rec.models.readers import BranchReader, DecoderBranchReader, Reader, TakenReader
 from p5rec.models.scorer import branch_reader
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import PairPrompts
 
 from .capabilities import require_task
-from .config import DecodeConfig
+from .config import LISTS, DecodeConfig
 from .generation import texts_after
+from .prompt_ranking import rank_after
 from .ratings import preferred_estimate, rate_after, scale_words, verdict_words, yes_after
+from .tables import RankingTables
 
 # what is predicted of pairs → the prompt family that asks for it
 FAMILIES = {"ratings": "rating", "clicks": "sequential-yesno", "explanations": "explanation"}
@@ -37,8 +42,9 @@ class JointPredictor:
     Args:
         bundle: ready to predict; trained with ``train.shared_history``.
         corpus: the users' histories are all their events.
-        decode: precision and batch size.
-        what: of :data:`FAMILIES`.
+        decode: precision, batch size and search.
+        what: of :data:`FAMILIES`, and :data:`LISTS`: the ``decode.k`` best items for the user, of
+            those that are new to them.
 
     Raises:
         UserError: the model was not trained on a family, or the data lack its fields.
@@ -49,8 +55,12 @@ class JointPredictor:
     ) -> None:
         self.bundle, self.decode, self.log = bundle, decode, corpus.interactions
         view, library = bundle.view(corpus), PromptLibrary.from_dump(bundle.prompts)
-        self.what, self.prompts = tuple(what), {}
-        for name in what:
+        self.what, self.prompts = tuple(name for name in what if name != LISTS), {}
+        self.tables = None
+        if LISTS in what:
+            require_task(bundle.settings.tasks, NEXT_ITEM)
+            self.tables = RankingTables.build(bundle, decode, bundle.settings.tie_seed)
+        for name in self.what:
             if name == "ratings" and TASK in bundle.settings.tasks:
                 continue  # the rating at the end of a history and the item
             require_task(bundle.settings.tasks, FAMILIES[name])
@@ -58,17 +68,18 @@ class JointPredictor:
                 view, library, FAMILIES[name], seed=corpus.split.seed,
                 config=bundle.settings.prompts,
             )  # fmt: skip
-        self.answers = {name: self._answers(name) for name in what}
+        self.answers = {name: self._answers(name) for name in self.what}
 
     @torch.inference_mode()
     def __call__(self, users: np.ndarray, items: np.ndarray) -> dict[str, Any]:
-        """What is predicted → B predictions: ratings, probabilities, texts.
+        """What is predicted → B predictions: ratings, probabilities, texts, lists of K items.
 
         Args:
             users, items: ``(B,)`` rows of the b-th pair.
         """
         asked = {name: self._asked(name, users, items) for name in self.what}
         found = {name: np.empty(len(users), dtype=object) for name in asked}
+        lists = np.empty((len(users), self.decode.k), dtype=np.int32)
         for chunk in self._chunks(users, asked):
             owners, history_of = np.unique(users[chunk], return_inverse=True)
             prompts = [asked[name][pair] for name in asked for pair in chunk]
@@ -78,7 +89,16 @@ class JointPredictor:
                 own = torch.arange(len(chunk)) + number * len(chunk)
                 answers = self.answers[name](TakenReader(reader, states, own.to(states.device)))
                 found[name][chunk] = np.array(answers, dtype=object)
-        return {name: answers.tolist() for name, answers in found.items()}
+            if self.tables is not None:
+                lists[chunk] = self._lists(self.tables, reader.of_histories(), owners)[history_of]
+        answered: dict[str, Any] = {name: answers.tolist() for name, answers in found.items()}
+        return answered if self.tables is None else answered | {LISTS: lists}
+
+    def _lists(self, tables: RankingTables, reader: Reader, owners: np.ndarray) -> np.ndarray:
+        """``(G, K)`` the best items after the histories of ``reader``, which are those of
+        ``owners (G,)``."""
+        unseen = Allowed(deny=ItemLists.seen(histories_of(self.log, owners)))
+        return rank_after(tables, reader, self.decode.k, unseen, self.log.user_keys[owners])[0]
 
     def _chunks(
         self, users: np.ndarray, asked: Mapping[str, Sequence[np.ndarray]]
@@ -104,7 +124,7 @@ class JointPredictor:
 
     def _reader(
         self, owners: np.ndarray, prompts: Sequence[np.ndarray], history_of: np.ndarray
-    ) -> BranchReader:
+    ) -> BranchReader | DecoderBranchReader:
         device, filler = self.bundle.model.device, self.bundle.vocabulary.pad
         histories = [self._history(user) for user in owners.tolist()]
         read, asked = (

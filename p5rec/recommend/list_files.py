@@ -32,7 +32,7 @@ def write_recommendations(
     histories, _, _ = instances(corpus.interactions, corpus.split, split_name)
     started = time.perf_counter()
     lists = recommender.recommend(histories, k, exclude_seen=exclude_seen)
-    about = {**about, "infer_seconds": round(time.perf_counter() - started, 3)}
+    about = {**about, **lists.cost, "infer_seconds": round(time.perf_counter() - started, 3)}
     tensors = {"users": lists.users, "items": lists.items, "scores": lists.scores}
     save_file({n: np.ascontiguousarray(t) for n, t in tensors.items()}, folder / LISTS)
     write_json(folder / ABOUT, about)

@@ -28,7 +28,7 @@ def fit_prompts(bundle: Bundle, examples: Sequence[Example]) -> list[PromptToken
     for example in examples:
         prompt = fit_prompt(bundle.tokenizer, example, limit)
         if example.past is not None:
-            prompt = prompt._replace(ids=np.concatenate([bundle.history(example.past), prompt.ids]))
+            prompt = prompt._replace(ids=bundle.continued(example.past, prompt.ids))
         prompts.append(prompt)
     return prompts
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from p5rec.core.examples import Past
 from p5rec.metrics.rating import LIKED
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import RatedHistories, prefix_free_tokens
@@ -168,6 +169,9 @@ def rating_history(
     log, settings = view.corpus.interactions, bundle.settings
     assert log.ratings is not None, "the corpus has no ratings"
     past = view.past(event)[1 - settings.window :]
+    if settings.shared_history:
+        item = bundle.layout.items[log.items[event]]
+        return bundle.continued(Past(log.items[past], log.ratings[past]), item)
     ratings, rows = np.append(log.ratings[past], np.float32(np.nan)), np.append(past, event)
     known = view.item_ratings(rows) if settings.statistics else None
     return histories.write(log.items[rows], ratings, known).tokens

@@ -98,7 +98,12 @@ SYSTEMS = (
         "feature encoder",
         "p5rec run u-bert data.path=domains.jsonl",
     ),
-    System("palr", "Yang et al., 2023 (arXiv:2305.07622)", "scoring/ranking function"),
+    System(
+        "palr",
+        "Yang et al., 2023 (arXiv:2305.07622)",
+        "scoring/ranking function",
+        "p5rec run palr",
+    ),
     System(
         "recknowledge",
         "Cao et al., NAACL Findings 2024 (arXiv:2404.00245)",

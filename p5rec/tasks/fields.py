@@ -91,6 +91,9 @@ FIELDS: Mapping[str, Field] = {
         "text", "the summary the user put above the review", "summary", truncate="words"
     ),
     "rating": Field("number", "the rating to predict", "ratings"),
+    "candidate_lines": Field("choices", "ids of the candidates of a list, one line each"),
+    "next_lines": Field("choices", "ids of the user's next items, one line each"),
+    "profile": Field("text", "an earlier text about the user, which the model writes", "notes"),
     "target": Field("item", "semantic id of the item to name"),
     "target_title": Field("title", "its title", truncate="words"),
     "verdict": Field("text", "yes or no"),
@@ -103,7 +106,7 @@ FIELDS: Mapping[str, Field] = {
 # fields with semantic ids, which a model without training on them cannot read
 CODED = frozenset(
     {name for name, field in FIELDS.items() if field.kind in ("item", "items", "items_titled")}
-    | {"options"}
+    | {"options", "candidate_lines", "next_lines"}
 )
 
 

@@ -26,12 +26,14 @@ class Limits:
     Attributes:
         max_history: most earlier items; the most recent ones are used.
         candidates: number of candidate items, the target included.
+        list_length: most items of a list.
         max_words: most words of a review, an explanation or an attribute text.
     """
 
     max_history: int = 10
     candidates: int = 10
     max_words: int = 100
+    list_length: int = 5
 
     def cut(self, text: str) -> str:
         """The first ``max_words`` words."""

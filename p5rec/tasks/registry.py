@@ -12,6 +12,8 @@ TASKS = Registry(
         "sequential-next": "p5rec.tasks.sequential:NEXT",
         "sequential-candidates": "p5rec.tasks.sequential:CANDIDATES",
         "sequential-yesno": "p5rec.tasks.sequential:YESNO",
+        "next-list": "p5rec.tasks.lists:NEXT_LIST",
+        "candidate-list": "p5rec.tasks.lists:CANDIDATE_LIST",
         "direct": "p5rec.tasks.direct:DIRECT",
         "explanation": "p5rec.tasks.explanation:EXPLANATION",
         "review": "p5rec.tasks.reviews:REVIEW",

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -114,6 +115,16 @@ class Scale:
         return self.low + LIKED * (self.high - self.low)
 
 
+class Shown(NamedTuple):
+    """What prompts may show besides the corpus; see :class:`CorpusView`."""
+
+    notes: Sequence[str | None] = ()
+    retrieved: Mapping[int, np.ndarray] = {}
+
+
+DATA_ALONE = Shown()
+
+
 @dataclass(frozen=True, eq=False)
 class CorpusView:
     """A corpus and its item names, with the look-ups that record builders use.
@@ -123,12 +134,15 @@ class CorpusView:
         names: of its items.
         factors: aspects that matter in the scenario, for texts about items and users.
         notes: ``(U,)`` an earlier text about each user, None without one; empty: there are none.
+        retrieved: event row → the items that a retriever finds for its user before the event;
+            empty: there is no retriever.
     """
 
     corpus: Corpus
     names: ItemNames
     factors: Sequence[str] = field(default=(), kw_only=True)
     notes: Sequence[str | None] = field(default=(), kw_only=True)
+    retrieved: Mapping[int, np.ndarray] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         if len(self.names.ids) != len(self.corpus.catalog):

@@ -106,7 +106,7 @@ def training_prompts(config: LearnerConfig) -> PromptLibrary:
     for name in _families(config):
         family = library.family(name)
         after_history = sharing and about_users(family)
-        chosen[name] = family.only(after_history=after_history)
+        chosen[name] = family.only(after_history=after_history).named(config.prompts.templates)
         if not chosen[name].templates:
             raise UserError(
                 f"train.tasks.{name}: expected a template "

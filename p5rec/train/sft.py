@@ -111,7 +111,7 @@ def fit(
         processing_class=tokenizer,
     )
     _check_launch(trainer, last, run)
-    if config.shared_history:
+    if config.shared_history and not model.seq2seq:
         use_tree_attention(model.causal)
     if config.gradient_checkpointing:
         model.causal.gradient_checkpointing_enable({"use_reentrant": False})
@@ -128,7 +128,6 @@ def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
     refused = {
         "packing": config.packing,
         "align": config.align,
-        "shared_history": config.shared_history,
         "next_item.targets_per_example": config.next_item.targets_per_example,
     }
     for key, value in refused.items():
@@ -137,7 +136,8 @@ def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
     network = model.causal
     lacking = {
         "packing": config.packing and not model.traits.packing,
-        "shared_history": config.shared_history and not model.traits.kv_cache,
+        "shared_history": config.shared_history
+        and not (model.traits.relative_positions if model.seq2seq else model.traits.kv_cache),
         "gradient_checkpointing": config.gradient_checkpointing
         and not hasattr(network, "gradient_checkpointing_enable"),
     }

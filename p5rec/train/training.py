@@ -17,6 +17,7 @@ from p5rec.core.types import Corpus
 from p5rec.models.checkpoint import Bundle, build, load_trainable, save_bundle
 from p5rec.models.initialise import initialise_from, provenance, resolve_initialisation
 from p5rec.prompting.library import PromptLibrary
+from p5rec.tasks.view import DATA_ALONE, Shown
 
 from .alignment.objectives import objective
 from .callbacks.checkpoints import FOLDER
@@ -36,6 +37,7 @@ def train(
     *,
     start: Path | None = None,
     pairs: Path | None = None,
+    shown: Shown = DATA_ALONE,
 ) -> Lineage:
     """Trains a model and writes its bundle and ``metrics.jsonl`` to ``folder``.
 
@@ -47,6 +49,7 @@ def train(
         start: the folder of a bundle that the model is initialised from.
         pairs: the preference pairs of alignment
             (:func:`p5rec.train.alignment.hard_negatives.mine_negatives`).
+        shown: what prompts show besides the data.
 
     Raises:
         UserError: a task is unknown, the data lack what it needs, or ``start`` has another
@@ -68,7 +71,7 @@ def train(
         initialise_from(start, bundle)
     trained = Trained({}, 0)
     if settings.trained:
-        trained = _fit(config, events, bundle, library, folder, validate, pairs)
+        trained = _fit(config, events, bundle, library, folder, validate, pairs, shown)
     lineage = Lineage(corpus.interactions.event_keys[events.split.mask("train")])
     if rank() == 0:
         if is_sharded(bundle.model):
@@ -97,8 +100,9 @@ def _fit(
     folder: Path,
     validate: Callable[[Bundle], Mapping[str, float]] | None,
     pairs: Path | None,
+    shown: Shown,
 ) -> Trained:
-    tasks, task_of = build_training_data(config, corpus, bundle, library, pairs)
+    tasks, task_of = build_training_data(config, corpus, bundle, library, pairs, shown)
     return fit(
         bundle.model,
         bundle.tokenizer,

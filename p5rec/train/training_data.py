@@ -15,14 +15,14 @@ from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, FamilyExamples
 from p5rec.tasks.registry import TASKS
-from p5rec.tasks.view import unnamed_view
+from p5rec.tasks.view import DATA_ALONE, Shown, unnamed_view
 
 from .alignment.data import PreferenceExamples, SampledExamples, load_pairs
 from .config import GroupConfig, NextItemConfig, PreferenceConfig, TaskConfig, TrainConfig
 from .examples.example import NoExamples, TrainingExamples
 from .examples.histories import NextItemExamples, RatingSequenceExamples
 from .examples.prompted import PromptExamples
-from .examples.shared import Branches, SharedHistoryExamples, draw_rows
+from .examples.shared import Branches, SharedHistoryExamples, draw_event, draw_prompts, draw_rows
 from .learner import SEQUENCES, LearnerConfig, about_users
 from .schedule import assign_tasks, tempered
 
@@ -36,11 +36,13 @@ def build_training_data(
     bundle: Bundle,
     library: PromptLibrary,
     pairs: Path | None = None,
+    shown: Shown = DATA_ALONE,
 ) -> tuple[dict[str, TrainingExamples], np.ndarray]:
     """The examples of each task of the training, and the task ``(S,)`` of each slot.
 
     Args:
         corpus: with the training events (:func:`p5rec.train.config.TrainConfig.training_events`).
+        shown: what prompts show besides.
     """
     n_slots = config.train.steps * config.train.slots
     mixture = _mixture(config, corpus, library)
@@ -51,7 +53,7 @@ def build_training_data(
     for (name, task), count in zip(config.train.tasks.items(), counts, strict=True):
         if name not in sharing:
             tasks[name] = _examples(
-                name, count * task.examples, config, corpus, bundle, library, pairs
+                name, count * task.examples, config, corpus, bundle, library, pairs, shown
             )
         elif name == sharing[0]:
             tasks[name] = _shared_histories(count, config, mixture, corpus, bundle, library)
@@ -96,11 +98,15 @@ def _shared_histories(
     names = list(train.tasks)
     families = [name for name in of_histories(train, library) if name not in SEQUENCES]
     total, branches = sum(mixture[name].share for name in families), []
+    ends = draw_event(windows, seed) if bundle.model.seq2seq else None
     for family in families:
         eligible = np.zeros(len(log), dtype=bool)
         eligible[TASKS.get(library.family(family).task).rows(view, "train")] = True
         expected = train.shared_history.prompts * mixture[family].share / total
-        drawn = draw_rows(windows, eligible, expected, seed, family)
+        if ends is None:
+            drawn = draw_rows(windows, eligible, expected, seed, family)
+        else:
+            drawn = draw_prompts(windows, ends, eligible, expected, seed, family)
         examples = FamilyExamples(
             view, library, family, drawn.rows, derive_seed(train.seed, family), config.prompts
         )
@@ -113,7 +119,8 @@ def _shared_histories(
         bundle.rated_histories(),
         branches,
         {name: names.index(name) for name in SEQUENCES if name in names},
-        train.next_item.item_dropout,
+        train.next_item,
+        ends,
     )
 
 
@@ -132,10 +139,11 @@ def _examples(
     bundle: Bundle,
     library: PromptLibrary,
     pairs: Path | None,
+    shown: Shown,
 ) -> TrainingExamples:
     if task == NEXT_ITEM:
         return next_item_examples(n_examples, config.train, corpus, bundle, pairs)
-    seed, view = derive_seed(config.train.seed, STREAMS.get(task, task)), bundle.view(corpus)
+    seed, view = derive_seed(config.train.seed, STREAMS.get(task, task)), bundle.view(corpus, shown)
     if task == RATING_SEQUENCE:
         events = corpus.interactions
         assert events.ratings is not None, "checked before anything was trained"

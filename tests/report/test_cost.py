@@ -66,8 +66,8 @@ def compared(method: Callable[..., Method], report: Callable[..., Report]) -> Re
 
 def test_tables_have_training_data_and_cost_of_a_prediction(compared: Report) -> None:
     (block,) = blocks(compared)
-    assert cost_columns(block) == COLUMNS
-    assert [*map(cost_cell, costs(block.methods[0], COLUMNS))] == [
+    assert cost_columns(block) == ("trained on", "tokens/prompt", "s/prediction")
+    assert [*map(cost_cell, costs(block.methods[0], cost_columns(block)))] == [
         "the training events",
         "123",
         "0.12",
@@ -85,6 +85,10 @@ def test_equal_training_data_are_no_column(
     (block,) = blocks(report(method("a", {"RMSE": 1.0}, "rating", other_metrics=other_metrics)))
     assert cost_columns(block) == ("tokens/prompt", "s/prediction")
     assert [*map(cost_cell, costs(block.methods[0], cost_columns(block)))] == ["50", "0.12"]
+    other_metrics["requests_per_prediction"] = 2.0
+    (asked,) = blocks(report(method("a", {"RMSE": 1.0}, "rating", other_metrics=other_metrics)))
+    assert cost_columns(asked) == COLUMNS[1:]
+    assert [*map(cost_cell, costs(asked.methods[0], COLUMNS[1:]))] == ["2", "50", "0.12"]
     (bare,) = blocks(report(method("a", {"RMSE": 1.0}, "rating")))
     assert cost_columns(bare) == ()
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import in_two_processes
 from small_runs import curve
 from test_alignment import OBJECTIVES, Setup, method
 
 from p5rec.train.training import train
 
-TESTS = Path(__file__).resolve().parents[1]
 WORKER = """
 import sys
 from pathlib import Path
@@ -45,18 +42,7 @@ def test_two_processes_align_as_one(tmp_path: Path) -> None:
     (tmp_path / "start").symlink_to(pretrained.trained)
     (tmp_path / "pairs").symlink_to(pairs)
     align(tmp_path, tmp_path / "one")
-    (tmp_path / "worker.py").write_text(WORKER)
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
-        str(tmp_path / "worker.py"), str(tmp_path), str(tmp_path / "two"),
-    ]  # fmt: skip
-    paths = os.pathsep.join(map(str, (TESTS.parent, TESTS, TESTS / "train")))
-    environment = {**os.environ, "PYTHONPATH": paths, "ACCELERATE_USE_CPU": "true"}
-    environment["OMP_NUM_THREADS"] = "1"
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    in_two_processes(WORKER, tmp_path, str(tmp_path), str(tmp_path / "two"))
     for name in OBJECTIVES:
         actual, expected = (curve(tmp_path / n / name, "loss", "grad_norm") for n in ("two", "one"))
         assert len(expected["loss"]) == 6

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import in_two_processes
 
 from p5rec.core.errors import UserError
 from p5rec.train.distributed import check_quantised
 
-TESTS = Path(__file__).resolve().parents[1]
 WORKER = """
 import torch
 import torch.distributed as dist
@@ -55,15 +53,7 @@ dist.destroy_process_group()
 
 @pytest.mark.nightly
 def test_two_processes_have_half_of_the_weights_each(tmp_path: Path) -> None:
-    (tmp_path / "worker.py").write_text(WORKER)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    paths = ":".join(map(str, (TESTS.parent, TESTS, TESTS / "train")))
-    done = subprocess.run(
-        [*torchrun, str(tmp_path / "worker.py")],
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    in_two_processes(WORKER, tmp_path)
 
 
 def test_a_quantised_backbone_is_not_sharded() -> None:

@@ -65,12 +65,15 @@ class GenerativePredictor:
         kind = PairRater if what == "ratings" else PairExplainer
         return kind(self.bundle, corpus, self.decode)
 
-    def of_pairs_jointly(self, what: Sequence[str], corpus: Corpus) -> JointPredictor | None:
+    def of_pairs_jointly(
+        self, what: Sequence[str], corpus: Corpus, k: int
+    ) -> JointPredictor | None:
         """A predictor of several things about pairs that reads each history once.
 
         Args:
-            what: of ``ratings``, ``clicks`` and ``explanations``.
+            what: of ``ratings``, ``clicks``, ``explanations`` and ``lists``.
             corpus: the data.
+            k: length of the lists.
 
         Returns:
             None if the model was trained without ``train.shared_history``.
@@ -82,7 +85,8 @@ class GenerativePredictor:
             return None
         from p5rec.recommend.joint import JointPredictor
 
-        return JointPredictor(self.bundle, corpus, self.decode, what)
+        decode = self.decode.model_copy(update={"k": k})
+        return JointPredictor(self.bundle, corpus, decode, what)
 
 
 class RankingPredictor(GenerativePredictor):

@@ -73,10 +73,9 @@ class Collator:
         for name, filler in FILLERS.items():
             if name in ALWAYS or any(getattr(each, name) is not None for each in examples):
                 tensors[name] = batched(field_values(examples, name), filler)
-        branched = [example for example in examples if example.branches is not None]
-        if self.packing or branched:
+        if self.packing or any(example.branches is not None for example in examples):
             tensors["documents"] = batched(_documents(examples), -1)
-        if branched:
+        if "after" in tensors:
             tensors["after"] = batched(_after(examples, sequences), -1)
         return tensors | source
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -66,25 +66,46 @@ class TrainingExample:
     shortened: bool = False
     cut: bool = False
 
+    def until(self, end: int) -> TrainingExample:
+        """The first ``end`` tokens of the example."""
+        fields = ("input_ids", "labels", *FILLERS, "branches", "tasks")
+        shorter: dict[str, Any] = {
+            n: values[:end] for n in fields if (values := getattr(self, n)) is not None
+        }
+        return replace(self, **shorter)
+
     def encoder_and_decoder(self, start: int) -> tuple[TrainingExample, TrainingExample]:
         """The example divided into the encoder's input and the decoder's input with targets.
 
         Args:
-            start: the start token of the decoder. It takes the index of the last source token, so
-                it has that token's rating target.
+            start: the start token of the decoder, with which each branch begins. The first one
+                takes the index of the last source token, so it has that token's rating target.
         """
-        at, end, ratings, blank = self.split, self.stop, self.ratings, self.blank
-        steps_back = (
-            None if self.steps_back is None else np.concatenate([[1], self.steps_back[at:end]])
-        )
-        input_ids = np.concatenate([[start], self.input_ids[at:end]])
-        labels = np.concatenate([[IGNORE], self.labels[at:end]])
-        hidden = None if blank is None else np.concatenate([[False], blank[at:end]])
+        at, read = self.split, slice(self.split, self.stop)
+        branches = np.zeros_like(self.labels) if self.branches is None else self.branches
+        # where a branch begins in the decoder's tokens
+        openings = np.append(0, 1 + np.flatnonzero(np.diff(branches[read])))
+
+        def opened(values: np.ndarray, filler: Any) -> np.ndarray:
+            return np.insert(values[read], openings, filler, axis=0)
+
+        fields: dict[str, Any] = {
+            name: opened(values, FILLERS[name])
+            for name in ("ratings", "blank", "steps_back")
+            if (values := getattr(self, name)) is not None
+        }
+        if self.ratings is not None:
+            fields["ratings"][0] = self.ratings[at - 1]
+        for name in ("branches", "tasks"):
+            if (values := getattr(self, name)) is not None:
+                fields[name] = opened(values, values[read][openings])
         source = TrainingExample(
-            self.input_ids[:at], np.full(at, IGNORE), blank=None if blank is None else blank[:at]
+            self.input_ids[:at],
+            np.full(at, IGNORE),
+            blank=None if self.blank is None else self.blank[:at],
         )
-        targets = None if ratings is None else ratings[at - 1 : end]
-        return source, TrainingExample(input_ids, labels, targets, hidden, steps_back=steps_back)
+        ids, labels = opened(self.input_ids, start), opened(self.labels, IGNORE)
+        return source, TrainingExample(ids, labels, **fields)
 
 
 def field_values(examples: Sequence[TrainingExample], name: str) -> list[np.ndarray]:

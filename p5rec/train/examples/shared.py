@@ -4,6 +4,10 @@ A history is a rating sequence (:mod:`p5rec.models.ratings`), or items alone in 
 ratings. Next items and ratings are its own targets. A prompt about an event of the history
 continues the events before it; it sees neither later events nor other prompts.
 
+An encoder reads a history up to a random event, so all prompts of that history are about this
+event. The decoder predicts the event and some after it, and reads each prompt as a sequence of its
+own.
+
 R histories, n events of a history, T tokens.
 """
 
@@ -22,6 +26,7 @@ from p5rec.data.windows import Windows
 from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE
 from p5rec.models.ratings import RatedHistories, RatingSequence
 
+from ..config import NextItemConfig
 from .example import IGNORE, TrainingExample, TrainingExamples, field_values
 
 PLAIN = ("input_ids", "labels", "tasks")
@@ -69,6 +74,29 @@ def draw_rows(
     return DrawnRows(windows.events[chosen[before[of_prompt] + index.astype(np.int64)]], offsets)
 
 
+def draw_event(windows: Windows, seed: int) -> np.ndarray:
+    """``(R,)`` one event of each history, not its first: the event after which an encoder ends."""
+    count = np.diff(windows.cuts, axis=1)[:, 0] - 1
+    nth = np.floor(uniform(keyed(windows.keys, seed, "encoder")) * count).astype(np.int64)
+    chosen: np.ndarray = windows.events[windows.cuts[:, 0] + 1 + nth]
+    return chosen
+
+
+def draw_prompts(
+    windows: Windows, events: np.ndarray, eligible: np.ndarray, share: float, seed: int, family: str
+) -> DrawnRows:
+    """Draws the histories in which a family has a prompt about the event of :func:`draw_event`.
+
+    Args:
+        events: ``(R,)`` rows of events.
+        eligible: ``(E,)`` bool, the events that the family may be about.
+        share: of the histories with an eligible event.
+        seed, family: as those of :func:`draw_rows`.
+    """
+    drawn = eligible[events] & (uniform(keyed(windows.keys, seed, "prompts", family)) < share)
+    return DrawnRows(events[drawn], np.append(0, np.cumsum(drawn)))
+
+
 @dataclass(frozen=True, eq=False)
 class Branches:
     """The prompts of one family.
@@ -95,7 +123,8 @@ class SharedHistoryExamples:
         branches: the prompts of each family.
         tasks: the numbers of the tasks ``next-item`` and ``rating-sequence``, as far as they are
             trained.
-        item_dropout: share of the items hidden from the positions after them.
+        config: settings of the tasks of histories.
+        ends: ``(R,)`` the event before which the encoder's input ends; None: there is no encoder.
     """
 
     def __init__(
@@ -106,11 +135,12 @@ class SharedHistoryExamples:
         histories: RatedHistories,
         branches: Sequence[Branches],
         tasks: Mapping[str, int],
-        item_dropout: float = 0.0,
+        config: NextItemConfig,
+        ends: np.ndarray | None = None,
     ) -> None:
         self.windows, self.items, self.histories = windows, items, histories
         self.ratings = np.full(len(items), np.nan, np.float32) if ratings is None else ratings
-        self.branches, self.tasks, self.item_dropout = branches, tasks, item_dropout
+        self.branches, self.tasks, self.config, self.ends = branches, tasks, config, ends
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -126,7 +156,7 @@ class SharedHistoryExamples:
 
     def __getitem__(self, i: int) -> TrainingExample:
         events, rng = self.windows.draw(i)
-        hidden = rng.random(len(events)) < self.item_dropout
+        hidden = rng.random(len(events)) < self.config.item_dropout
         history = self.histories.write(self.items[events], self.ratings[events])
         levels = self.histories.layout.codes.levels
         codes = history.ends[:, None] - np.arange(levels)[::-1]  # (n, L) the tokens of each item
@@ -134,16 +164,22 @@ class SharedHistoryExamples:
         last = np.append(codes[:, 0], len(history.tokens)) - 1
         # the last token that each event and the prompts about it follow (n,)
         follows = last[1 + np.arange(len(events)) - self.windows.steps_back(events)]
-        parts = [self._history(events, history, codes, follows, hidden)]
+        whole, split = self._history(events, history, codes, follows, hidden), 1
+        if self.ends is not None:
+            first = int(np.flatnonzero(events == self.ends[i])[0])
+            beyond = first + self.config.decoder_targets
+            end = int(codes[beyond, 0]) if beyond < len(events) else len(history.tokens)
+            whole, split = whole.until(end), int(follows[first]) + 1
+        parts = [whole]
         token_of = dict(zip(events.tolist(), follows.tolist(), strict=True))
         for each in self.branches:
             own = range(*each.drawn.offsets[i : i + 2].tolist())
             rows = each.drawn.rows[own.start : own.stop].tolist()
             parts += [
-                _branch(each.prompts[number], each.task, token_of[row])
+                _branch(each.prompts[number], each.task, token_of[row] if self.ends is None else -1)
                 for number, row in zip(own, rows, strict=True)
             ]
-        return _joined(parts)
+        return _joined(parts, split)
 
     def _history(
         self,
@@ -178,13 +214,14 @@ class SharedHistoryExamples:
 
 
 def _branch(prompt: TrainingExample, task: int, after: int) -> TrainingExample:
-    """``prompt`` as a continuation of the history up to its token ``after``."""
+    """``prompt`` as a continuation of the history up to its token ``after``; -1: of an encoder's
+    input."""
     filled = np.full_like(prompt.labels, 1)
-    return replace(prompt, tasks=task * filled, after=after * filled)
+    return replace(prompt, tasks=task * filled, after=None if after < 0 else after * filled)
 
 
-def _joined(parts: Sequence[TrainingExample]) -> TrainingExample:
-    """One example of several branches."""
+def _joined(parts: Sequence[TrainingExample], split: int) -> TrainingExample:
+    """One example of several branches, of which an encoder reads the first ``split`` tokens."""
     lengths = [len(part.labels) for part in parts]
     fields: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts]) for name in PLAIN
@@ -195,6 +232,7 @@ def _joined(parts: Sequence[TrainingExample]) -> TrainingExample:
     return TrainingExample(
         **fields,
         branches=np.repeat(np.arange(len(parts)), lengths),
+        split=split,
         shortened=any(part.shortened for part in parts),
         cut=any(part.cut for part in parts),
     )
