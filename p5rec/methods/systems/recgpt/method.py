@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING
 
 from ...baselines.sasrec import Sasrec
+from .settings import PretrainingSettings, TuningSettings
 
 if TYPE_CHECKING:
     from ...baselines.sasrec_training import SasrecPredictor
 
 
-class RecgptPretraining(Sasrec):
+class RecgptPretraining(PretrainingSettings, Sasrec):
     """RecGPT's stage 1: next-item prediction by a causal transformer over item and user embeddings.
 
     A user without training events has no embedding.
     """
-
-    kind: Literal["recgpt-pretraining"] = "recgpt-pretraining"  # type: ignore[assignment]
-    user_dropout: float = Field(default=0.5, ge=0, le=1)
-    """Share of the windows that are trained as those of an unknown user."""
 
     @property
     def predictor(self) -> type[SasrecPredictor]:
@@ -30,27 +25,8 @@ class RecgptPretraining(Sasrec):
         return UserPredictor
 
 
-class Recgpt(RecgptPretraining):
+class Recgpt(TuningSettings, Sasrec):
     """RecGPT's stage 2: histories with the model's own items woven in, and recall in two steps."""
-
-    kind: Literal["recgpt"] = "recgpt"  # type: ignore[assignment]
-    generated: int = Field(default=1, ge=1)
-    """Items that follow each event: those that the model ranks first there."""
-    first: int | None = Field(default=None, ge=1)
-    """Items of a list that the history recalls. The others are recalled after the best
-    ``generated`` of these were added to the history. null: the history recalls all.
-    """
-    permute_generated: bool = False
-    """Control: generated items are those of other users' events, in training and in queries."""
-
-    untuned = RecgptPretraining.untuned | {"permute_generated"}
-    grid = {"first": (None, 8, 5, 3)}
-
-    @model_validator(mode="after")
-    def _adds_items_of_the_first_step(self) -> Self:
-        if self.first is not None and self.first < self.generated:
-            raise ValueError(f"first: expected at least generated ({self.generated})")
-        return self
 
     @property
     def predictor(self) -> type[SasrecPredictor]:
@@ -58,7 +34,3 @@ class Recgpt(RecgptPretraining):
         from .predictor import WovenPredictor
 
         return WovenPredictor
-
-    def fit_settings(self) -> dict[str, Any]:
-        """See :class:`p5rec.methods.base.Method`; ``first`` is a setting of queries."""
-        return {name: value for name, value in super().fit_settings().items() if name != "first"}

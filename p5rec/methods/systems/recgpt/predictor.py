@@ -25,11 +25,10 @@ from ...baselines import fitting
 from ...baselines.iterative import SasrecSettings
 from ...baselines.sasrec_training import SasrecPredictor
 from ...baselines.sequences import WindowBatch
+from .settings import PretrainingSettings, TuningSettings
 
 if TYPE_CHECKING:
     from p5rec.decode.allowed import Allowed
-
-    from .method import Recgpt, RecgptPretraining
 
 USERS = "users.weight"  # the network's user embeddings
 POOL = 2**12  # generated items that the control draws from
@@ -46,7 +45,7 @@ class UserPredictor(SasrecPredictor):
         user_keys: ``(U,)`` uint64, keys of the users' external ids.
     """
 
-    method: RecgptPretraining
+    method: PretrainingSettings
     user_keys: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     stored: ClassVar[tuple[str, ...]] = (*SasrecPredictor.stored, "user_keys")
@@ -113,7 +112,7 @@ class WovenPredictor(UserPredictor):
             change in training.
     """
 
-    method: Recgpt
+    method: TuningSettings
     others: np.ndarray = field(default_factory=lambda: np.zeros(POOL, np.int64))
 
     stored: ClassVar[tuple[str, ...]] = (*UserPredictor.stored, "others")
