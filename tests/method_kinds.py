@@ -23,6 +23,7 @@ UBERT = {"width": 4, "heads": 1, "epochs": 1, "reviews": 2, "max_words": 4}
 SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind that needs one
     "bpr": {"factors": 4, "epochs": 1},
     "sasrec": {"width": 4, "heads": 1, "epochs": 1},
+    **{kind: {"width": 4, "heads": 1, "epochs": 1} for kind in ("recgpt", "recgpt-pretraining")},
     "fusion": {
         "components": {n: {"kind": n, "tune": {}} for n in ("item-to-item", "personal-frequency")}
     },

@@ -31,6 +31,8 @@ METHODS = Registry(
         "unisrec": "p5rec.methods.systems.unisrec.method:Unisrec",
         "unisrec-pretraining": "p5rec.methods.systems.unisrec.method:UnisrecPretraining",
         "unillmrec": "p5rec.methods.systems.unillmrec.method:Unillmrec",
+        "recgpt": "p5rec.methods.systems.recgpt.method:Recgpt",
+        "recgpt-pretraining": "p5rec.methods.systems.recgpt.method:RecgptPretraining",
         "global-mean": "p5rec.methods.baselines.rating:GlobalMean",
         "user-mean": "p5rec.methods.baselines.rating:UserMean",
         "item-mean": "p5rec.methods.baselines.rating:ItemMean",

@@ -3,7 +3,7 @@
 DEVIATIONS: pre-layer normalisation; scores are cosines of states and item vectors, so that
 popularity cannot be encoded in a vector's norm (NISER, Gupta et al. 2019, arXiv:1909.04276).
 
-B histories, T events, N items, D width, H heads.
+B histories, T events, U users, N items, D width, H heads.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class SasrecShape:
         window: maximum number of events of the input.
         dropout: rate, on the input embeddings and on each layer's output.
         behaviours: number of distinguished behaviours; 0: events are items only.
+        users: U, the number of users with embeddings; 0: users are unknown.
     """
 
     n_items: int
@@ -38,6 +39,7 @@ class SasrecShape:
     window: int
     dropout: float
     behaviours: int = 0
+    users: int = 0
 
 
 class Sasrec(nn.Module):
@@ -56,22 +58,44 @@ class Sasrec(nn.Module):
         if shape.behaviours:
             self.behaviours = nn.Embedding(shape.behaviours, shape.width)
             nn.init.normal_(self.behaviours.weight, std=INIT_STD)
+        self.users = None
+        if shape.users:  # the last row, of an unknown user, stays 0
+            self.users = nn.Embedding(shape.users + 1, shape.width, padding_idx=shape.users)
+            nn.init.normal_(self.users.weight[:-1], std=INIT_STD)
 
-    def forward(self, items: Tensor, done: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        items: Tensor,
+        done: Tensor | None = None,
+        users: Tensor | None = None,
+        positions: Tensor | None = None,
+    ) -> Tensor:
         """Unit states ``(B, T, D)``; a state depends on its event and earlier ones only.
 
         Args:
             items: ``(B, T)`` items, T at most the window; shorter histories are padded on the
                 right with any item.
             done: ``(B, T)`` the behaviour of each event, if behaviours are distinguished.
+            users: ``(B, T)`` the user of each event, U if unknown; if users have embeddings.
+            positions: ``(T,)`` below the window; None: 0 to T - 1.
         """
-        return self.encode(self.items(items), done)
+        return self.encode(self.items(items), done, users, positions)
 
-    def encode(self, vectors: Tensor, done: Tensor | None = None) -> Tensor:
+    def encode(
+        self,
+        vectors: Tensor,
+        done: Tensor | None = None,
+        users: Tensor | None = None,
+        positions: Tensor | None = None,
+    ) -> Tensor:
         """Unit states ``(B, T, D)`` of events whose items have ``vectors (B, T, D)``."""
-        embedded = vectors * vectors.shape[-1] ** 0.5 + self.positions.weight[: vectors.shape[1]]
+        if positions is None:
+            positions = torch.arange(vectors.shape[1])
+        embedded = vectors * vectors.shape[-1] ** 0.5 + self.positions(positions)
         if self.behaviours is not None:
             embedded = embedded + self.behaviours(done)
+        if self.users is not None:
+            embedded = embedded + self.users(users)
         states = self.dropout(embedded)
         for block in self.blocks:
             states = block(states)

@@ -116,7 +116,12 @@ SYSTEMS = (
         "pipeline controller",
         "p5rec run unillmrec",
     ),
-    System("recgpt", "Zhang et al., 2024 (arXiv:2404.08675)", "scoring/ranking function"),
+    System(
+        "recgpt",
+        "Zhang et al., 2024 (arXiv:2404.08675)",
+        "scoring/ranking function",
+        "p5rec run recgpt",
+    ),
     System(
         "m6-rec",
         "Cui et al., 2022 (arXiv:2205.08084)",

@@ -78,7 +78,7 @@ def test_sasrec_predicts_target_behaviours_alone(build: Any) -> None:
     target_of = dict(zip(pairs, log.is_target.tolist(), strict=True))
     windows = TrainingWindows(log, split, window=4, batch=8, seed=0)
     n_targets = 0
-    for items, _, rows, columns, _ in windows.batches(0):
+    for items, _, rows, columns, *_ in windows.batches(0):
         assert len(rows)
         n_targets += len(rows)
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):

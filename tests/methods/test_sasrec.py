@@ -93,7 +93,7 @@ def test_windows_contain_training_events_alone(build):
     windows = TrainingWindows(events, split, window=4, batch=8, seed=0)
     for n in range(3):
         n_targets = 0
-        for items, _, row, column, after in windows.batches(n):
+        for items, _, row, column, after, _ in windows.batches(n):
             assert items.shape[1] <= 5
             assert len(row) <= 8 + 4
             assert (row.unique() == torch.arange(len(items))).all()

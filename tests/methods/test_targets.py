@@ -57,7 +57,7 @@ def test_sasrec_predicts_each_event_from_the_given_position(build: Any, targets:
     basket = dict(zip(log.items.tolist(), (log.baskets % 1000).tolist(), strict=True))
     windows = TrainingWindows(log, split, window=20, batch=40, seed=0, targets=targets)
     targets_seen: Counter[int] = Counter()
-    for items, _, row, column, after in windows.batches(0):
+    for items, _, row, column, after, _ in windows.batches(0):
         targets_seen.update(items[row, column].tolist())
         for r, c, a in zip(row.tolist(), column.tolist(), after.tolist(), strict=True):
             own = [basket[item] for item in items[r].tolist()]

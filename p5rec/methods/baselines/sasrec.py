@@ -19,18 +19,25 @@ if TYPE_CHECKING:
 class Sasrec(SasrecSettings):
     """A causal transformer over item embeddings (SASRec, Kang and McAuley 2018)."""
 
+    @property
+    def predictor(self) -> type[SasrecPredictor]:
+        """What a fit trains."""
+        from .sasrec_training import SasrecPredictor
+
+        return SasrecPredictor
+
     def learn(self, interactions: Interactions, split: Split) -> SasrecPredictor:
         """See :func:`.sasrec_training.fit`."""
         from .sasrec_training import fit
 
-        return fit(self, interactions, split)
+        return fit(self.predictor, self, interactions, split)
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
         """See :class:`p5rec.methods.base.Method`."""
         from .sasrec_training import fit
 
         split = replace(corpus.split, seed=seed)
-        model = fit(self, corpus.interactions, split, inputs.get("start"))
+        model = fit(self.predictor, self, corpus.interactions, split, inputs.get("start"))
         model.save(folder)
         assert model.lineage is not None
         return model.lineage
@@ -39,4 +46,4 @@ class Sasrec(SasrecSettings):
         """See :class:`p5rec.methods.base.Method`."""
         from .sasrec_training import load
 
-        return load(self, folder)
+        return load(self.predictor, self, folder)

@@ -9,10 +9,11 @@ E training events, R windows, B requests, T events, P positions, N items, D widt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
@@ -32,9 +33,9 @@ from ..arrays import load_arrays, save_arrays
 from . import fitting
 from .iterative import EPOCHS, SasrecSettings
 from .sequence_scorer import SequenceScorer
-from .sequences import TrainingWindows
+from .sequences import TrainingWindows, WindowBatch
 
-ITEMS = "items.weight"  # the network's item embeddings
+NETWORK = "network."
 BEHAVIOURS = "behaviours.json"
 WARMUP = 100  # steps of linear warm-up
 
@@ -52,6 +53,8 @@ class SasrecPredictor(SequenceScorer):
         epochs: the length of the training.
         behaviours: names of the behaviours that it distinguishes.
         lineage: the training events.
+        stored: the fields that are saved arrays.
+        keyed: weight with a row per item or user → the array with their keys.
     """
 
     network: Network
@@ -63,6 +66,9 @@ class SasrecPredictor(SequenceScorer):
     behaviours: tuple[str, ...] = ()
     lineage: Lineage | None = None
 
+    stored: ClassVar[tuple[str, ...]] = ("counts", "tie", "item_keys")
+    keyed: ClassVar[Mapping[str, str]] = {"items.weight": "item_keys"}
+
     @cached_property
     def vectors(self) -> np.ndarray:
         """``(N, D)`` float32 item embeddings."""
@@ -72,113 +78,165 @@ class SasrecPredictor(SequenceScorer):
         """See :class:`p5rec.methods.predictors.EmbedsItems`; known items have unit vectors."""
         return np.where(self.counts[:, None] > 0, self.vectors, np.float32(np.nan))
 
-    def states(self, items: Tensor, done: Tensor) -> Tensor:
+    @classmethod
+    def untrained(
+        cls,
+        method: SasrecSettings,
+        interactions: Interactions,
+        split: Split,
+        behaviours: tuple[str, ...],
+    ) -> Self:
+        """A predictor with random weights, to be trained."""
+        arrays = cls.own_arrays(interactions, split)
+        lineage = Lineage(interactions.event_keys[split.mask("train")])
+        network = Network(cls.shape(method, arrays, behaviours))
+        return cls(network, method=method, behaviours=behaviours, lineage=lineage, **arrays)
+
+    @classmethod
+    def own_arrays(cls, interactions: Interactions, split: Split) -> dict[str, Any]:
+        """The arrays besides the network's weights, by field."""
+        return {
+            "counts": training_counts(interactions, split).astype(np.float32),
+            "tie": tie_order(interactions.item_keys, split.seed),
+            "item_keys": interactions.item_keys,
+        }
+
+    @classmethod
+    def shape(
+        cls, method: SasrecSettings, arrays: Mapping[str, Any], behaviours: tuple[str, ...]
+    ) -> SasrecShape:
+        """The size of the network.
+
+        Args:
+            method: the settings.
+            arrays: besides the network's weights, by field.
+            behaviours: names of the behaviours that it distinguishes.
+        """
+        sizes = method.width, method.layers, method.heads, method.window
+        return SasrecShape(len(arrays["tie"]), *sizes, method.dropout, len(behaviours))
+
+    def states(self, *columns: Tensor) -> Tensor:
         """See :class:`.sequence_scorer.SequenceScorer`."""
-        states: Tensor = self.network(items, done)
+        states: Tensor = self.network(*columns)
         return states
+
+    def target_states(self, network: Network, batch: WindowBatch) -> Tensor:
+        """``(P, D)`` unit states that predict the targets of a batch.
+
+        Args:
+            network: the trained network; the predictor has the average of its weights.
+            batch: the windows.
+        """
+        states: Tensor = network(batch.items[:, :-1], batch.done[:, :-1])
+        return states[batch.row, batch.after]
+
+    def current(self) -> Self:
+        """The predictor with the network's present weights, for a validation check in training."""
+        return replace(self)
 
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.predictors.FittedPredictor`."""
-        weights = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
-        own = {"counts": self.counts, "tie": self.tie, "item_keys": self.item_keys}
+        weights = {NETWORK + k: v.numpy() for k, v in self.network.state_dict().items()}
+        own = {name: getattr(self, name) for name in self.stored}
         save_arrays(folder, {**own, EPOCHS: np.array([self.epochs]), **weights})
         write_json(folder / BEHAVIOURS, self.behaviours)
 
 
-def load(method: SasrecSettings, folder: Path) -> SasrecPredictor:
+Predictor = TypeVar("Predictor", bound=SasrecPredictor)
+
+
+def load(predictor: type[Predictor], method: SasrecSettings, folder: Path) -> Predictor:
     """The predictor that :meth:`SasrecPredictor.save` wrote."""
-    arrays = load_arrays(folder)
-    counts, tie, item_keys = (arrays.pop(name) for name in ("counts", "tie", "item_keys"))
-    epochs, behaviours = int(arrays.pop(EPOCHS)[0]), tuple(read_json(folder / BEHAVIOURS))
-    network = _network(method, len(tie), behaviours).requires_grad_(False).eval()
-    network.load_state_dict(
-        {name.removeprefix("network."): torch.from_numpy(each) for name, each in arrays.items()}
-    )
-    return SasrecPredictor(network, counts, tie, item_keys, method, epochs, behaviours)
-
-
-def _network(method: SasrecSettings, n_items: int, behaviours: tuple[str, ...]) -> Network:
-    sizes = method.width, method.layers, method.heads, method.window
-    return Network(SasrecShape(n_items, *sizes, method.dropout, len(behaviours)))
+    arrays, behaviours = load_arrays(folder), tuple(read_json(folder / BEHAVIOURS))
+    weights = {
+        name: torch.from_numpy(arrays.pop(name))
+        for name in list(arrays)
+        if name.startswith(NETWORK)
+    }
+    epochs = int(arrays.pop(EPOCHS)[0])
+    network = Network(predictor.shape(method, arrays, behaviours)).requires_grad_(False).eval()
+    network.load_state_dict({name.removeprefix(NETWORK): w for name, w in weights.items()})
+    return predictor(network, method=method, epochs=epochs, behaviours=behaviours, **arrays)
 
 
 def fit(
-    method: SasrecSettings, interactions: Interactions, split: Split, start: Path | None = None
-) -> SasrecPredictor:
+    predictor: type[Predictor],
+    method: SasrecSettings,
+    interactions: Interactions,
+    split: Split,
+    start: Path | None = None,
+) -> Predictor:
     """Trains on next-item prediction at every event of the training histories.
 
     Targets are events of target behaviours, without the first of a history.
 
     Args:
+        predictor: what is trained.
         method: the settings.
         interactions, split: the data.
         start: the folder of a model to initialise from.
     """
-    train, n_items = split.mask("train"), interactions.n_items
-    read = split
+    n_items, read = interactions.n_items, split
     if start is not None and method.replay is not None:
         read = with_new_events(interactions, split, Lineage.read(start), method.replay)
     windows = TrainingWindows(
         interactions, read, method.window, method.batch, split.seed, method.targets
     )
-    with fitting.seeded(split.seed, "sasrec"):
-        network = _network(method, n_items, windows.behaviours)
+    with fitting.seeded(split.seed, method.kind):
+        trained = predictor.untrained(method, interactions, split, windows.behaviours)
+        network = trained.network
         if start is not None:
-            _initialise(start, network, interactions.item_keys, windows.behaviours)
+            _initialise(start, trained)
         copy, mean = fitting.with_average(network, method.ema_epochs * windows.steps)
-        counts = training_counts(interactions, split).astype(np.float32)
-        tie = tie_order(interactions.item_keys, split.seed)
-        lineage = Lineage(interactions.event_keys[train])
-        own = copy, counts, tie, interactions.item_keys, method
-        now = partial(SasrecPredictor, *own, behaviours=windows.behaviours, lineage=lineage)
+        averaged = replace(trained, network=copy)
         optimizer = torch.optim.Adam(network.parameters(), lr=method.learning_rate, fused=True)
         warm = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)
         dtype = fast_dtype(torch.device("cpu"))
 
         def losses(n: int) -> Iterator[Tensor]:
-            for items, done, row, column, after in windows.batches(n):
-                states = network(items[:, :-1], done[:, :-1])[row, after] / method.temperature
+            for batch in windows.batches(n):
+                states = averaged.target_states(network, batch) / method.temperature
                 sampled = sample_items(n_items, method.negatives, states.device)
-                targets = items[row, column]
+                targets = batch.items[batch.row, batch.column]
                 yield catalogue_loss(states, network.vectors(), targets, sampled, dtype)
                 warm.step()
 
         epochs = fitting.train(
             copy,
             lambda n: fitting.updates(losses(n), optimizer, mean),
-            fitting.validation_metric(now, interactions, split),
+            fitting.validation_metric(averaged.current, interactions, split),
             epochs=method.epochs,
             patience=method.patience,
-            name="sasrec",
+            name=method.kind,
         )
-    return now(epochs=epochs)
+    return replace(averaged, epochs=epochs)
 
 
 @torch.no_grad()
-def _initialise(
-    start: Path, network: Network, item_keys: np.ndarray, behaviours: tuple[str, ...]
-) -> None:
-    """Copies the weights in ``start`` into ``network``; embeddings of new items stay unchanged.
+def _initialise(start: Path, trained: SasrecPredictor) -> None:
+    """Copies the weights in ``start``; embeddings of new items and users stay unchanged.
 
     Raises:
         UserError: the sizes or the behaviours differ.
     """
+    behaviours, network = trained.behaviours, trained.network
     if (names := tuple(read_json(start / BEHAVIOURS))) != behaviours:
         raise input_error(
             start, f"a SASRec of the same behaviours ({', '.join(behaviours) or 'none'})",
             ", ".join(names) or "none", "fit it again",
         )  # fmt: skip
     arrays = load_arrays(start)
-    row_of = item_indices(item_keys.tolist(), arrays["item_keys"].tolist())
-    known = torch.from_numpy(np.flatnonzero(row_of >= 0))
     for name, weight in network.state_dict().items():
-        old = torch.from_numpy(arrays[f"network.{name}"])
-        if old.shape[1:] != weight.shape[1:] or (name != ITEMS and len(old) != len(weight)):
+        old = torch.from_numpy(arrays.get(NETWORK + name, np.zeros(0)))
+        keys = trained.keyed.get(name)
+        if old.shape[1:] != weight.shape[1:] or (keys is None and len(old) != len(weight)):
             raise input_error(
                 start, f"a SASRec of the same sizes to start from ({name} {tuple(weight.shape)})",
                 f"{tuple(old.shape)}", "give both the same settings",
             )  # fmt: skip
-        if name == ITEMS:
-            weight[known] = old[row_of[row_of >= 0]]
-        else:
+        if keys is None:
             weight.copy_(old)
+            continue
+        row_of = item_indices(getattr(trained, keys).tolist(), arrays[keys].tolist())
+        known = torch.from_numpy(np.flatnonzero(row_of >= 0))
+        weight[known] = old[row_of[row_of >= 0]]

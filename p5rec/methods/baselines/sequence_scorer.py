@@ -51,20 +51,33 @@ class SequenceScorer(ItemScorer):
         """``(N, D)`` float32 unit vectors of the items."""
         raise NotImplementedError
 
-    def states(self, items: Tensor, done: Tensor) -> Tensor:
-        """``(B, T, D)`` unit states of ``items (B, T)`` with the behaviours ``done (B, T)``."""
+    def columns(self, histories: Histories) -> tuple[np.ndarray, ...]:
+        """The features ``(S,)`` of the events that :meth:`states` reads: items and behaviours."""
+        codes = behaviour_codes(histories.behaviours, self.behaviours, len(histories.items))
+        return histories.items, codes
+
+    def states(self, *columns: Tensor) -> Tensor:
+        """``(B, T, D)`` unit states of events with the features ``columns``, each ``(B, T)``."""
         raise NotImplementedError
 
     @torch.no_grad()
+    def last_states(self, histories: Histories, *more: np.ndarray) -> np.ndarray:
+        """``(B, D)`` float32 unit states after the last events; 0 without a history.
+
+        Args:
+            histories: of at most the window's number of events.
+            more: further features ``(S,)`` of their events.
+        """
+        window, columns = self.method.window, (*self.columns(histories), *more)
+        states = np.zeros((len(histories), self.method.width), dtype=np.float32)
+        for rows, read, last in length_buckets(histories, window, *columns):
+            hidden = self.states(*map(torch.from_numpy, read))
+            states[rows] = hidden[np.arange(len(rows)), last[: len(rows)]].numpy()
+        return states
+
     def scores(self, histories: Histories) -> np.ndarray:
         """See :class:`.scorer.ItemScorer`."""
-        window = self.method.window
-        read = histories.tail(window)
-        states = np.zeros((len(read), self.method.width), dtype=np.float32)
-        done = behaviour_codes(read.behaviours, self.behaviours, len(read.items))
-        for rows, columns, last in length_buckets(read, window, read.items, done):
-            hidden = self.states(*map(torch.from_numpy, columns))
-            states[rows] = hidden[np.arange(len(rows)), last[: len(rows)]].numpy()
+        states = self.last_states(histories.tail(self.method.window))
         scores = fitting.products(states, self.vectors)
         scores[histories.lengths == 0] = self.counts
         return scores

@@ -28,6 +28,7 @@ class WindowBatch(NamedTuple):
         items, done: ``(R, T)`` int64, the item of each event and its behaviour.
         row, column: ``(M,)`` the positions of the targets, in order.
         after: ``(M,)`` the column of the last event before each target.
+        users: ``(R,)`` int64 user row numbers.
     """
 
     items: Tensor
@@ -35,6 +36,7 @@ class WindowBatch(NamedTuple):
     row: Tensor
     column: Tensor
     after: Tensor
+    users: Tensor
 
 
 class TrainingWindows:
@@ -102,7 +104,8 @@ class TrainingWindows:
                 is_target &= targets[at]
             row, column = np.nonzero(is_target)
             if len(row):
-                arrays = items[at], done[at], row, column, after[is_target]
+                users = self.cutter.users[at[:, 0]].astype(np.int64)
+                arrays = items[at], done[at], row, column, after[is_target], users
                 yield WindowBatch(*map(torch.from_numpy, arrays))
 
 

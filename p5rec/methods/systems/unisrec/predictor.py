@@ -93,8 +93,9 @@ class UnisrecPredictor(SequenceScorer):
         known = (self.counts > 0) | ~np.isnan(self.texts).any(axis=1)
         return np.where(known[:, None], self.vectors, np.float32(np.nan))
 
-    def states(self, items: Tensor, done: Tensor) -> Tensor:
+    def states(self, *columns: Tensor) -> Tensor:
         """See :class:`~p5rec.methods.baselines.sequence_scorer.SequenceScorer`."""
+        items, done = columns
         return self.network.sequence.encode(self.table[items], done)
 
     def save(self, folder: Path) -> None:
