@@ -8,11 +8,10 @@ from typing import Any
 from p5rec.methods.base import TRAINING, Method
 
 from .blocks import Block
-from .measured import COUNTS
+from .measured import REQUESTS, TOKENS
 from .schema import Method as Entry
 
 COLUMNS = ("trained on", "requests/prediction", "tokens/prompt", "s/prediction")
-REQUESTS, TOKENS = COUNTS["requests"], COUNTS["tokens"]  # keys of an entry's other metrics
 FACTS = ("trained_on", "user_share", "full_data_method")  # facts about a method's training data
 
 Curve = dict[float, Entry]  # share of the users → the entry

@@ -16,8 +16,8 @@ from p5rec.metrics.intervals import Statistic, bootstrap, combined
 
 from .schema import Measure, Method, Slice, SplitName
 
-# what a language model spends on all instances → the name of its mean in an entry
-COUNTS = {"requests": "requests_per_prediction", "tokens": "tokens_per_prompt"}
+COUNTS = ("requests", "tokens")  # what a language model spends on all instances
+REQUESTS, TOKENS = "requests_per_prediction", "tokens_per_prompt"  # in an entry's other metrics
 
 Within = Callable[[np.ndarray], Statistic]
 
@@ -26,8 +26,8 @@ class Run(TypedDict):
     """What the caller knows: split, seed of the bootstrap, and facts about the predictions.
 
     ``instance_items`` ``(B,)`` are the items of the instances, ``slices`` their slices, ``counts``
-    the counts of :data:`COUNTS` over all instances, ``train_seconds`` and ``infer_seconds`` wall
-    clock.
+    the :data:`COUNTS` over all instances (by default one request each), ``train_seconds`` and
+    ``infer_seconds`` wall clock.
     """
 
     split: SplitName
@@ -106,8 +106,11 @@ def measured(name: str, task: str, run: Run, users: np.ndarray, figures: Figures
     units, slices = _units(users), run.get("slices", {})
     intervals = bootstrap(figures.statistic, units, seed=run["seed"])
     other_metrics = dict(figures.other_metrics)
-    for name, count in run.get("counts", {}).items() if len(users) else ():
-        other_metrics[COUNTS[name]] = count / len(users)
+    counts, n_instances = run.get("counts", {}), len(users)
+    if "requests" in counts and n_instances:
+        other_metrics[REQUESTS] = counts["requests"] / n_instances
+    if "tokens" in counts and n_instances:
+        other_metrics[TOKENS] = counts["tokens"] / counts.get("requests", n_instances)
     method = Method(
         name=name,
         task=run.get("task", task),
