@@ -46,6 +46,13 @@ SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind
             "train": {"tasks": {"item-tree": {}}, "steps": 1, "batch": 2, "precision": "float32"},
         }
     },
+    "palr": {
+        "retriever": {"kind": "popularity", "tune": {}},
+        "candidates": 3,
+        "backbone": scratch(width=8, layers=1, feedforward=8),
+        "train": {"steps": 1, "batch": 2, "precision": "float32"},
+        "weight": 0,
+    },
     "lead-sentence": {"task": "summary"},
     **{kind: {"task": "explanation"} for kind in WRITERS},
     **{kind: {"epochs": 1} for kind in CLICK_MODELS},

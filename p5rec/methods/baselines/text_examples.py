@@ -13,7 +13,6 @@ import numpy as np
 from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN
-from p5rec.tasks.predictions import Texts
 from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView
@@ -47,9 +46,9 @@ def has_written_targets(view: CorpusView, task: str) -> bool:
 
 
 def has_text_target(task: str) -> bool:
-    """Whether the targets of ``task`` are texts about events."""
+    """Whether the targets of ``task`` are texts about events, which a method may write."""
     entry = TASKS.get(task)
-    return entry.predictions is Texts and entry.of == "events"
+    return entry.capability == "write" and entry.of == "events"
 
 
 def prompt_has_review(task: str) -> bool:

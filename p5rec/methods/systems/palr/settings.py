@@ -66,7 +66,9 @@ class PalrSettings(Method):
     prompts: PromptsConfig = PromptsConfig(items="title")
     """How prompts are rendered. Candidates and templates follow from the settings above."""
     order: Literal["model", "random"] = "model"
-    """Order of the candidates: as the language model lists them, or random (control)."""
+    """Order of the candidates: as the language model lists them, or all at random (control: compare
+    the first ``length`` items, because the retriever orders the rest of the model's list).
+    """
     weight: float | None = Field(None, ge=0, le=1)
     """Weight of the retriever's rank in the reciprocal rank fusion with the language model's. null:
     validation chooses.
