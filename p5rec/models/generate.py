@@ -18,7 +18,8 @@ from p5rec.decode.allowed import Allowed, OpenNodes
 from p5rec.decode.beam import beam_search
 from p5rec.decode.token_sequences import END, TokenSequences
 
-from .readers import DecoderReader, Reader, TreeReader
+from .decoder_readers import DecoderReader
+from .readers import Reader, TreeReader
 
 if TYPE_CHECKING:
     from transformers.generation.utils import GenerateBeamOutput

@@ -46,6 +46,14 @@ class Reader(Protocol):
         ...
 
 
+class Takes(Reader, Protocol):
+    """A reader with the key-value cache of each of its prompts."""
+
+    def take(self, rows: Tensor) -> Reader:
+        """A reader of some of the prompts, given by ``rows (b,)``, after :meth:`read`."""
+        ...
+
+
 class TreeReader:
     """A causal model in which all beams of a request are extra tokens of one sequence.
 
@@ -100,14 +108,14 @@ class TreeReader:
         shared = min(shared, int(self.lengths.min()) - 1)  # the last token has the output
         if shared < MIN_SHARED_TOKENS:
             return None
-        cache = _empty_cache()
+        cache = empty_cache()
         once = {name: value[:1, :shared] for name, value in self.prompt.items()}
         self.run(**once, attention_mask=None, past_key_values=cache, use_cache=True)
         return cache
 
     def _prefill(self, chunk: slice, keep: bool, shared: Any) -> tuple[Tensor, Any]:
         """The outputs ``(n, X)`` after some prompts, and their key-value cache."""
-        mask, cache, done = self.mask[chunk], _empty_cache() if keep else None, 0
+        mask, cache, done = self.mask[chunk], empty_cache() if keep else None, 0
         if shared is not None:
             done = shared.get_seq_length()
             cache = _concatenated([shared] * len(mask))
@@ -139,26 +147,26 @@ class TreeReader:
         return outputs
 
     def take(self, rows: Tensor) -> TreeReader:
-        """A reader of some of the prompts, given by ``rows (b,)``, after :meth:`read`."""
+        """See :class:`Takes`."""
         taken = copy(self)
         taken.mask, taken.lengths = self.mask[rows], self.lengths[rows]
-        taken.ancestors, taken.cache = self.ancestors[rows], _selected(self.cache, rows)
+        taken.ancestors, taken.cache = self.ancestors[rows], selected(self.cache, rows)
         return taken
 
     def _as_mask(self, visible: Tensor) -> Tensor:
         return additive(visible, self.dtype) if self.added else visible
 
 
-def _empty_cache() -> Any:
+def empty_cache() -> Any:
     """A key-value cache of transformers."""
     from transformers import DynamicCache
 
     return DynamicCache()
 
 
-def _selected(cache: Any, rows: Tensor) -> Any:
+def selected(cache: Any, rows: Tensor) -> Any:
     """The key-value cache of some rows of a batch, repeated or not; a copy."""
-    out = _empty_cache()
+    out = empty_cache()
     for number, layer in enumerate(cache.layers):
         out.update(layer.keys[rows], layer.values[rows], number)
     return out
@@ -166,7 +174,7 @@ def _selected(cache: Any, rows: Tensor) -> Any:
 
 def _concatenated(caches: list[Any]) -> Any:
     """The key-value caches of several batches as one; a copy."""
-    out = _empty_cache()
+    out = empty_cache()
     for layer, each in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
         keys, values = (torch.cat([getattr(c, n) for c in each]) for n in ("keys", "values"))
         out.update(keys, values, layer)
@@ -218,7 +226,7 @@ class BranchReader(TreeReader):
         column = torch.arange(length, device=mask.device)
         own = (column <= column[:, None]).expand(len(mask), -1, -1)
         reads = torch.cat([mask[:, None, :before].expand(-1, length, -1), own], dim=2)
-        cache = _selected(shared, self.history_of[chunk])
+        cache = selected(shared, self.history_of[chunk])
         outputs = self.run(
             inputs_embeds=prompts,
             attention_mask=self._as_mask(reads[:, None]),
@@ -239,7 +247,7 @@ class TakenReader:
         rows: ``(b,)`` int64, the prompts to take.
     """
 
-    def __init__(self, reader: TreeReader | DecoderReader, outputs: Tensor, rows: Tensor) -> None:
+    def __init__(self, reader: Takes, outputs: Tensor, rows: Tensor) -> None:
         self.outputs, self._reader = outputs[rows], reader.take(rows)
 
     def read(self, *, keep: bool = True) -> Tensor:
@@ -301,109 +309,3 @@ class Rereader:
         ])  # fmt: skip
         self.dtype = outputs.dtype
         return outputs
-
-
-class DecoderReader:
-    """An encoder-decoder model: one encoder pass a prompt; each beam is a decoder sequence.
-
-    Args:
-        run: the model: keyword arguments of a transformers encoder-decoder → ``(B, T, X)``.
-        encoded: ``(B, T, D)``, encoder states of the prompts.
-        mask: ``(B, T)``, real tokens of the prompts; None: all.
-        start: the start token of the decoder.
-        prefix: embeddings ``(B, P, D)`` and mask ``(B, P)`` of what the decoder reads first, from
-            the start token on, padded on the left; None: the start token alone.
-    """
-
-    def __init__(
-        self,
-        run: Callable[..., Tensor],
-        encoded: Tensor,
-        mask: Tensor | None,
-        start: int,
-        prefix: tuple[Tensor, Tensor] | None = None,
-    ) -> None:
-        self.run, self.encoded, self.mask, self.start = run, encoded, mask, start
-        self.prefix = prefix
-
-    def read(self, *, keep: bool = True) -> Tensor:
-        """See :class:`Reader`."""
-        from transformers import EncoderDecoderCache
-
-        self.cache = EncoderDecoderCache(_empty_cache(), _empty_cache())
-        self.of_beams, self.real = (self.encoded, self.mask), None
-        if self.prefix is not None:
-            embedded, self.real = self.prefix
-            return self._run({"decoder_inputs_embeds": embedded})
-        start = torch.full((len(self.encoded), 1), self.start, device=self.encoded.device)
-        return self._run({"decoder_input_ids": start})
-
-    def follow(self, inputs: dict[str, Tensor], parents: Tensor) -> Tensor:
-        """See :class:`Reader`."""
-        batch, beams = parents.shape
-        encoded, mask = self.of_beams
-        before = len(encoded) // batch
-        first = torch.arange(batch, device=parents.device)[:, None] * before
-        indices = (first + parents).flatten()
-        self.cache.self_attention_cache.batch_select_indices(indices)
-        if beams != before:  # else the prompt of each beam stays the same
-            self.cache.cross_attention_cache.batch_select_indices(indices)
-            self.of_beams = encoded[indices], None if mask is None else mask[indices]
-        if self.real is not None:
-            self.real = pad(self.real[indices], (0, 1), value=True)
-        named = {f"decoder_{name}": value.flatten(0, 1)[:, None] for name, value in inputs.items()}
-        return self._run(named).unflatten(0, (batch, beams))
-
-    def take(self, rows: Tensor) -> DecoderReader:
-        """See :meth:`TreeReader.take`."""
-        from transformers import EncoderDecoderCache
-
-        taken, (encoded, mask) = copy(self), self.of_beams
-        taken.of_beams = encoded[rows], None if mask is None else mask[rows]
-        taken.real = None if self.real is None else self.real[rows]
-        own, cross = self.cache.self_attention_cache, self.cache.cross_attention_cache
-        taken.cache = EncoderDecoderCache(_selected(own, rows), _selected(cross, rows))
-        return taken
-
-    def _run(self, inputs: dict[str, Tensor]) -> Tensor:
-        from transformers.modeling_outputs import BaseModelOutput
-
-        encoded, mask = self.of_beams
-        if self.real is not None:
-            inputs = {**inputs, "decoder_attention_mask": self.real}
-        outputs = self.run(
-            **inputs,
-            encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
-            attention_mask=mask,
-            past_key_values=self.cache,
-            use_cache=True,
-        )[:, -1]
-        self.dtype = outputs.dtype
-        return outputs
-
-
-class DecoderBranchReader(DecoderReader):
-    """An encoder-decoder model in which B prompts continue G histories, each encoded once.
-
-    Args:
-        run, start: as of :class:`DecoderReader`.
-        histories: encoder states ``(G, S, D)`` and mask ``(G, S)``.
-        prompts: as ``prefix`` of :class:`DecoderReader`.
-        history_of: ``(B,)`` int64, the history that each prompt continues.
-    """
-
-    def __init__(
-        self,
-        run: Callable[..., Tensor],
-        histories: tuple[Tensor, Tensor],
-        prompts: tuple[Tensor, Tensor],
-        history_of: Tensor,
-        start: int,
-    ) -> None:
-        encoded, mask = histories
-        super().__init__(run, encoded[history_of], mask[history_of], start, prompts)
-        self.histories = histories
-
-    def of_histories(self) -> Reader:
-        """See :meth:`BranchReader.of_histories`."""
-        return DecoderReader(self.run, *self.histories, self.start)

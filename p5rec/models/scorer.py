@@ -12,16 +12,10 @@ from torch.nn.functional import pad
 
 from p5rec.backbones.attention import adds_mask
 
+from .decoder_readers import DecoderBranchReader, DecoderReader
 from .language import LanguageModel
 from .multitask import MultitaskModel
-from .readers import (
-    BranchReader,
-    DecoderBranchReader,
-    DecoderReader,
-    Reader,
-    Rereader,
-    TreeReader,
-)
+from .readers import BranchReader, Reader, Rereader, TreeReader
 
 if TYPE_CHECKING:
     from transformers.modeling_outputs import BaseModelOutput

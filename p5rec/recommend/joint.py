@@ -18,9 +18,10 @@ from p5rec.data.split import histories_of
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.config import NEXT_ITEM
+from p5rec.models.decoder_readers import DecoderBranchReader
 from p5rec.models.inputs import fit_prompt, pad
 from p5rec.models.ratings import TASK
-from p5rec.models.readers import BranchReader, DecoderBranchReader, Reader, TakenReader
+from p5rec.models.readers import BranchReader, Reader, TakenReader
 from p5rec.models.scorer import branch_reader
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import PairPrompts

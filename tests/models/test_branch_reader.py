@@ -12,8 +12,9 @@ from torch import Tensor
 from transformers import LogitsProcessorList
 
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.decoder_readers import DecoderBranchReader
 from p5rec.models.inputs import pad
-from p5rec.models.readers import BranchReader, DecoderBranchReader, TakenReader
+from p5rec.models.readers import BranchReader, TakenReader
 from p5rec.models.scorer import branch_reader, code_scorer, prompt_reader
 from p5rec.models.text_generation import token_by_token
 
