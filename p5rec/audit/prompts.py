@@ -26,6 +26,7 @@ MAX_EVENTS = 20  # sampled events of each family and split, each with all prompt
 OTHERS = 5  # other queries whose hidden items give the rate of accidental mentions
 SHOTS = 2  # minimum number of worked examples in few-shot prompts
 EXCERPT = 300  # characters of a prompt in the evidence
+CHOSEN = {*CHOICE, "candidate_lines"}  # fields with candidates, the targets among them
 
 
 @dataclass
@@ -109,7 +110,7 @@ def _family(
             for r in (records[(at + n) % len(records)] for n in range(1, OTHERS + 1))
         }
         _search(zero_shot, view, names, record, bare[i], hidden, others, coded)
-        if not template.source_fields & set(CHOICE):
+        if not template.source_fields & CHOSEN:
             target = hidden & {record.item}
             _search(few_shot, view, names, record, shot[i], target, others, coded)
     yield from _leaks(view, family, split_name, zero_shot, "the prompt")
@@ -124,7 +125,7 @@ def _hidden(view: CorpusView, record: Record, template: Template) -> set[int]:
     late = set(log.items[events[view.corpus.split.of_event[events] >= split_name]].tolist())
     before = view.corpus.split.of_event[events] < split_name
     late -= set(log.items[events[before & (events < record.event)]].tolist())
-    if template.source_fields & set(CHOICE):
+    if template.source_fields & CHOSEN:
         late -= set(record.candidates)
     if "item" in TASKS.get(record.task).source_fields:  # the query is about it
         late.discard(record.item)

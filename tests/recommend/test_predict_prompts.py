@@ -41,7 +41,9 @@ from p5rec.tasks.view import CorpusView, ItemNames
 ITEMS = 24
 DECODE = DecodeConfig(k=12, beams=24, max_new_tokens=4)
 LIBRARY = PromptLibrary.load()
-FAMILIES = [f for f in LIBRARY.families() if not TASKS.get(LIBRARY.family(f).task).open_ended]
+TASK_OF = {family: TASKS.get(LIBRARY.family(family).task) for family in LIBRARY.families()}
+# prompts that are evaluated on their own
+FAMILIES = [name for name, task in TASK_OF.items() if task.metrics and not task.open_ended]
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 
