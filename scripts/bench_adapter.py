@@ -25,7 +25,8 @@ from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.methods.generative.method import Generative
-from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.models.bundle import Bundle
+from p5rec.models.checkpoint import load_bundle
 from p5rec.models.export import export
 from p5rec.train.config import TrainConfig
 from p5rec.train.training import train

@@ -40,7 +40,7 @@ from p5rec.backbones.scratch import Scratch
 from p5rec.core.item_codes import ItemCodes
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.token_sequences import TokenSequences
-from p5rec.models.checkpoint import Bundle, BundleSettings, build
+from p5rec.models.bundle import Bundle, BundleSettings, build
 
 PROMPT, SEEN = 128, 100
 SMALL = {"width": 256, "layers": 3, "heads": 4, "feedforward": 1024, "dropout": 0.0}

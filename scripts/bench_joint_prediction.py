@@ -26,7 +26,7 @@ from trainers import setup_of
 
 from p5rec.data.split import histories_of
 from p5rec.methods.generative.method import Generative
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import PairPrompts
 from p5rec.recommend.config import DecodeConfig

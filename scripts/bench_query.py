@@ -31,7 +31,8 @@ from p5rec.methods.baselines.ease import Ease, EasePredictor
 from p5rec.methods.baselines.item_to_item import ItemToItem, ItemToItemPredictor
 from p5rec.methods.fusion.predictor import FusionPredictor
 from p5rec.methods.generative.predictor import ScoringPredictor
-from p5rec.models.checkpoint import BundleSettings, build, load_bundle, save_bundle
+from p5rec.models.bundle import BundleSettings, build
+from p5rec.models.checkpoint import load_bundle, save_bundle
 from p5rec.models.config import ItemHeadConfig
 from p5rec.recommend.config import DecodeConfig
 

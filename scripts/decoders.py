@@ -18,7 +18,7 @@ from p5rec.decode.beam import beam_search
 from p5rec.decode.processor import ItemLogitsProcessor
 from p5rec.decode.token_sequences import TokenSequences
 from p5rec.decode.trie import Trie
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.scorer import code_scorer, prompt_reader
 
 LEVELS, BOOK = 4, 256

@@ -35,7 +35,7 @@ from p5rec.data.prepare import load_corpus, prepare_data
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.files import load_codes
 from p5rec.methods.generative.method import Generative
-from p5rec.models.checkpoint import Bundle, build
+from p5rec.models.bundle import Bundle, build
 from p5rec.pipeline.ids import build_ids
 from p5rec.pipeline.prepared import Prepared
 from p5rec.train.examples.example import IGNORE, TrainingExample, TrainingExamples

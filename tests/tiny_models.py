@@ -22,7 +22,7 @@ from p5rec.backbones.config import BackboneConfig, LoraSettings
 from p5rec.backbones.pretrained import Pretrained
 from p5rec.backbones.scratch import Scratch, byte_tokenizer
 from p5rec.core.item_codes import ItemCodes
-from p5rec.models.checkpoint import Bundle, BundleSettings, build
+from p5rec.models.bundle import Bundle, BundleSettings, build
 
 SHAPE = {"width": 32, "layers": 2, "heads": 2, "feedforward": 64, "max_positions": 512}
 VOCABULARY = 272  # of the Llama; its tokenizer has 259 tokens, so some ids are unused

@@ -23,3 +23,9 @@ def cache_home() -> Path:
         return Path(home).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base).expanduser() if base else Path.home() / ".cache") / "p5rec"
+
+
+def files_in(folder: Path, prefix: str = "") -> dict[str, Path]:
+    """The files in ``folder`` and its subfolders, by ``prefix`` and their path in it."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {prefix + path.relative_to(folder).as_posix(): path for path in files}

@@ -98,6 +98,15 @@ def by_key(keys: np.ndarray, seed: int, *names: str | int) -> np.ndarray:
     return np.argsort(keyed(keys, seed, *names), kind="stable")
 
 
+def others(keys: np.ndarray, seed: int, *names: str | int) -> np.ndarray:
+    """``(n,)`` int64, a permutation without a fixed point: for each of ``keys`` the index of
+    another, the one before it in the order of :func:`by_key`."""
+    order = by_key(keys, seed, *names)
+    out = np.empty_like(order)
+    out[order] = np.roll(order, 1)
+    return out
+
+
 def ranks(keys: np.ndarray, seed: int, *names: str | int) -> np.ndarray:
     """``(n,)`` int64, a permutation: the rank of each key in the order of :func:`by_key`."""
     order = np.empty(len(keys), dtype=np.int64)

@@ -268,6 +268,11 @@ class Histories:
         """``(B,)`` the number of events of each request."""
         return np.diff(self.offsets)
 
+    @property
+    def request_keys(self) -> np.ndarray:
+        """``(B,)`` uint64 keys of the requests; their numbers, where there are none."""
+        return np.arange(len(self), dtype=np.uint64) if self.keys is None else self.keys
+
     def take(self, chosen: np.ndarray) -> Histories:
         """The requests with the indices ``chosen``, in that order."""
         source, offsets = ranges(self.offsets[:-1][chosen], self.lengths[chosen])

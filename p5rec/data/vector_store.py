@@ -16,7 +16,7 @@ from p5rec.core.artefacts import LINEAGE, Lineage, read_json, write_json
 from p5rec.core.atomic import atomic_write
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, input_error
-from p5rec.core.rng import by_key
+from p5rec.core.rng import others
 
 VECTORS, KEYS, ABOUT = "vectors.npy", "keys.npy", "about.json"
 REDO = "copy the folder again, or compute the vectors again"
@@ -144,9 +144,7 @@ class VectorStore:
                 f"vectors from {self.about.source}", "at least two vectors to permute",
                 str(len(self)), "leave permuted out",
             )  # fmt: skip
-        order = by_key(self.keys, seed, "permute vectors")
-        vectors = np.empty_like(self.vectors)
-        vectors[order] = self.vectors[np.roll(order, 1)]
+        vectors = self.vectors[others(self.keys, seed, "permute vectors")]
         about = self.about.model_copy(update={"permuted": seed})
         return replace(self, vectors=vectors, about=about)
 

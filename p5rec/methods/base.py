@@ -19,6 +19,7 @@ from p5rec.core.artefacts import Lineage, digest
 from p5rec.core.code import Work
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
+from p5rec.core.paths import files_in
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus, Interactions, Split
 from p5rec.tasks.registry import TASKS
@@ -157,7 +158,7 @@ class Method(Config):
             query_inputs: the artefacts of :meth:`query_needs`.
             work: an empty folder for temporary files.
         """
-        return {p.relative_to(model).as_posix(): p for p in model.rglob("*") if p.is_file()}
+        return files_in(model)
 
     @property
     def fitted_by(self) -> tuple[Work, ...]:

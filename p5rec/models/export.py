@@ -16,7 +16,8 @@ from p5rec.core.artefacts import file_sha256, library_versions, read_json, write
 from p5rec.core.errors import input_error
 from p5rec.ids.tokens import item_strings
 
-from .checkpoint import MANIFEST, Bundle, load_bundle
+from .bundle import Bundle
+from .checkpoint import MANIFEST, load_bundle
 
 HEADS = "rating_heads.safetensors"
 ITEMS = "items.json"

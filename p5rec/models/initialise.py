@@ -18,11 +18,10 @@ from p5rec.core.errors import input_error
 from p5rec.data.known import item_indices
 from p5rec.ids.files import load_codes, load_item_ids
 
+from .bundle import Bundle, BundleSettings
 from .checkpoint import (
     ITEM_EMBEDDINGS,
     WEIGHTS,
-    Bundle,
-    BundleSettings,
     codes_mismatch,
     load_adapters,
     network_hash,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from p5rec.core.errors import UserError
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.ratings import TASK
 
 

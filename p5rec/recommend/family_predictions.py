@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.ratings import TASK
 from p5rec.prompting.instances import EvaluationSource
 from p5rec.prompting.library import PromptLibrary

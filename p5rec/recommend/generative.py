@@ -6,7 +6,7 @@ import numpy as np
 
 from p5rec.core.types import Histories, RankedLists
 from p5rec.decode.allowed import Allowed, ItemLists
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 
 from .capabilities import require_task
 from .config import DecodeConfig

@@ -16,7 +16,7 @@ from p5rec.core.examples import Past
 from p5rec.core.types import Corpus
 from p5rec.data.split import histories_of
 from p5rec.decode.allowed import Allowed, ItemLists
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.config import NEXT_ITEM
 from p5rec.models.decoder_readers import DecoderBranchReader
 from p5rec.models.inputs import fit_prompt, pad

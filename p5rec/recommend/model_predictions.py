@@ -8,7 +8,7 @@ from pathlib import Path
 from p5rec.core.artefacts import write_json
 from p5rec.core.progress import progress_bars
 from p5rec.core.types import Corpus
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.tasks.predictions import Predictions, read_predictions
 
 from .config import DecodeConfig

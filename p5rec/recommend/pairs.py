@@ -10,7 +10,7 @@ import numpy as np
 
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.ratings import TASK
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import PairPrompts, PairView

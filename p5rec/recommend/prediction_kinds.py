@@ -11,7 +11,7 @@ import numpy as np
 from p5rec.core.examples import Example
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.grammar import Grammar, choice
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.titles import title_tokens
 from p5rec.prompting.instances import EvaluationSource
 from p5rec.prompting.parse import VERDICTS

@@ -10,7 +10,7 @@ from p5rec.core.examples import Example
 from p5rec.decode.allowed import Allowed
 from p5rec.decode.grammar import Grammar
 from p5rec.decode.token_sequences import TokenSequences
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.inputs import PromptTokens, fit_prompt
 
 from .config import DecodeConfig

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.tasks.predictions import Predictions
 from p5rec.tasks.queries import Count, sample_queries
 from p5rec.tasks.rating import RATING

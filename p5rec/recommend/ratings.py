@@ -16,7 +16,7 @@ from torch import Tensor
 
 from p5rec.core.examples import Past
 from p5rec.metrics.rating import LIKED
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.ratings import RatedHistories, prefix_free_tokens
 from p5rec.models.readers import Reader
 from p5rec.models.scorer import prompt_reader

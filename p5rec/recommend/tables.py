@@ -12,7 +12,7 @@ from torch import Tensor
 from p5rec.core.rng import tie_order
 from p5rec.decode.token_sequences import TokenSequences
 from p5rec.decode.trie import Trie
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 
 from .capabilities import require_item_head
 from .config import DecodeConfig

@@ -9,7 +9,7 @@ from p5rec.core.rng import sampled
 from p5rec.core.types import Corpus
 from p5rec.data.split import instances
 from p5rec.metrics import ranking
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 
 from .config import DecodeConfig, settings_for
 from .generative import GenerativeRecommender

@@ -22,7 +22,7 @@ from .config import SEQUENCES, TrainConfig
 from .schedule import epochs_to_steps
 
 if TYPE_CHECKING:
-    from p5rec.models.checkpoint import BundleSettings
+    from p5rec.models.bundle import BundleSettings
 
 
 class LearnerConfig(Config):
@@ -52,7 +52,7 @@ class LearnerConfig(Config):
 
 def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
     """The bundle settings of a learner."""
-    from p5rec.models.checkpoint import BundleSettings  # a config is read without torch
+    from p5rec.models.bundle import BundleSettings  # a config is read without torch
 
     library, trained = training_prompts(config), config.train.steps > 0
     behaviours = corpus.interactions.behaviours

@@ -10,7 +10,7 @@ import numpy as np
 from p5rec.core.rng import derive_rng, derive_seed
 from p5rec.core.types import Corpus
 from p5rec.data.windows import Windows
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, FamilyExamples

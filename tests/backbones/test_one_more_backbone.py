@@ -22,7 +22,8 @@ from p5rec.backbones.config import BackboneConfig, LoraSettings
 from p5rec.backbones.registry import BACKBONES
 from p5rec.core.errors import UserError
 from p5rec.decode.beam import beam_search
-from p5rec.models.checkpoint import Bundle, load_bundle, save_bundle
+from p5rec.models.bundle import Bundle
+from p5rec.models.checkpoint import load_bundle, save_bundle
 from p5rec.models.inputs import pad
 from p5rec.models.scorer import code_scorer, prompt_reader
 from p5rec.models.text_generation import generate_tokens

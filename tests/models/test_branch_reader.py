@@ -11,7 +11,7 @@ from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scra
 from torch import Tensor
 from transformers import LogitsProcessorList
 
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.decoder_readers import DecoderBranchReader
 from p5rec.models.inputs import pad
 from p5rec.models.readers import BranchReader, TakenReader

@@ -19,7 +19,8 @@ from p5rec.core.examples import Example
 from p5rec.core.item_codes import ItemCodes
 from p5rec.core.types import Histories
 from p5rec.ids.files import load_codes, save_codes
-from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
+from p5rec.models.bundle import Bundle, BundleSettings, build
+from p5rec.models.checkpoint import load_bundle, save_bundle
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.prompt_predictions import encode_prompts, generate_texts

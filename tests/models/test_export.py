@@ -26,7 +26,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokeni
 
 from p5rec.backbones.config import BackboneConfig, LoraSettings
 from p5rec.core.errors import UserError
-from p5rec.models.checkpoint import Bundle, load_bundle, save_bundle
+from p5rec.models.bundle import Bundle
+from p5rec.models.checkpoint import load_bundle, save_bundle
 from p5rec.models.config import ItemHeadConfig
 from p5rec.models.export import export
 

@@ -15,7 +15,8 @@ from p5rec.backbones.config import BackboneConfig, LoraSettings
 from p5rec.backbones.merge import merge
 from p5rec.core.errors import UserError
 from p5rec.core.item_codes import ItemCodes
-from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
+from p5rec.models.bundle import Bundle, BundleSettings, build
+from p5rec.models.checkpoint import load_bundle, save_bundle
 from p5rec.models.initialise import initialise_from, resolve_initialisation
 
 SCALE = (1.0, 2.0, 3.0)

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from p5rec.decode.beam import beam_search
-from p5rec.models.checkpoint import Bundle, load_bundle, save_bundle
+from p5rec.models.bundle import Bundle
+from p5rec.models.checkpoint import load_bundle, save_bundle
 from p5rec.models.config import ItemHeadConfig
 from p5rec.models.multitask import Batch
 from p5rec.models.scorer import code_scorer, prompt_reader

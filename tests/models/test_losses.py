@@ -11,7 +11,7 @@ from oracles import score_codes
 from tiny_models import make_bundle, scratch
 from torch import Tensor
 
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.config import HeadsConfig
 from p5rec.models.multitask import Batch
 from p5rec.models.positions import item_starts

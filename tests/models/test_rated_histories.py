@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_models import make_bundle, scratch, some_codes
 
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 
 SCALE = (0.5, 1.0, 3.5, 4.0)
 

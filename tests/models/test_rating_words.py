@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_models import make_bundle, scratch, some_codes
 
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.inputs import pad
 from p5rec.models.ratings import rating_words
 from p5rec.models.scorer import prompt_reader

@@ -20,7 +20,7 @@ from p5rec.core.item_codes import ItemCodes
 from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
 from p5rec.decode.beam import beam_search
 from p5rec.models import items
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.inputs import pad
 from p5rec.models.multitask import MultitaskModel
 from p5rec.models.scorer import CodeScorer, code_scorer, prompt_reader

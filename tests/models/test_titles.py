@@ -15,7 +15,7 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.token_sequences import END, TokenSequences
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.titles import title_tokens
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.prompt_ranking import rank_for_prompts

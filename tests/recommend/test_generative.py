@@ -15,7 +15,7 @@ from p5rec.core.examples import Example
 from p5rec.core.rng import id_keys, tie_order
 from p5rec.core.types import Catalog, Histories, RankedLists
 from p5rec.decode.allowed import Allowed, ItemLists
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.lists import to_frame, write_lists

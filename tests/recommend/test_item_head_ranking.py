@@ -11,7 +11,7 @@ from p5rec.core.errors import UserError
 from p5rec.core.rng import id_keys, tie_order
 from p5rec.core.types import Histories
 from p5rec.decode.allowed import Allowed, ItemLists
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.config import ItemHeadConfig
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender

@@ -12,7 +12,7 @@ from tiny_models import llama, make_bundle, save_t5, scratch, some_codes
 from p5rec.backbones.config import BackboneConfig
 from p5rec.core.errors import UserError
 from p5rec.data.split import histories_of
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import PairPrompts
 from p5rec.recommend.config import DecodeConfig

@@ -22,7 +22,8 @@ from p5rec.methods.folder import ITEMS as KNOWN_ITEMS
 from p5rec.methods.generative.method import Generative
 from p5rec.methods.generative.predictor import GenerativePredictor
 from p5rec.methods.predicting import predict
-from p5rec.models.checkpoint import Bundle, save_bundle
+from p5rec.models.bundle import Bundle
+from p5rec.models.checkpoint import save_bundle
 from p5rec.models.config import HeadsConfig
 from p5rec.pipeline.predictions import predict_fitted
 from p5rec.pipeline.prepared import Prepared

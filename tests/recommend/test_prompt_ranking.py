@@ -9,7 +9,7 @@ from oracles import score_codes
 from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.decode.allowed import Allowed, ItemLists
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.prompt_ranking import beam_width, rank_for_prompts
 from p5rec.recommend.tables import RankingTables

@@ -17,7 +17,7 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.methods.registry import METHODS
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.config import ItemHeadConfig
 from p5rec.prompting.library import PromptLibrary
 from p5rec.recommend.config import DecodeConfig

@@ -8,7 +8,7 @@ import torch
 from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scratch
 
 from p5rec.decode.allowed import Allowed, ItemLists
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.scorer import prompt_reader
 from p5rec.models.title_lines import LINE, LineScorer, title_lines
 from p5rec.recommend.title_lists import write_lists

@@ -17,7 +17,7 @@ from p5rec.core.examples import Example
 from p5rec.core.rng import id_keys, occurrence
 from p5rec.core.types import TEST, TRAIN, VALID, Interactions, Split
 from p5rec.data.windows import Windows
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.train.callbacks.validation import EvalFn
 from p5rec.train.config import TrainConfig
 from p5rec.train.examples.example import TrainingExamples

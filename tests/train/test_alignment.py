@@ -24,7 +24,8 @@ from p5rec.ids.config import IdsConfig
 from p5rec.methods.fitted import Fitted
 from p5rec.methods.generative.method import Generative
 from p5rec.metrics.intervals import Interval
-from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.models.bundle import Bundle
+from p5rec.models.checkpoint import load_bundle
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.train import schedule, sft

@@ -14,7 +14,7 @@ from small_runs import SCALE, RatingPrompts, config, examples_of_task
 from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scratch, some_codes
 
 from p5rec.backbones.config import BackboneConfig
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.multitask import Batch
 from p5rec.models.ratings import RatedHistories
 from p5rec.train.examples.collate import Collator, pack

@@ -16,7 +16,7 @@ from tiny_models import scratch
 
 from p5rec.core.artefacts import file_sha256
 from p5rec.core.errors import UserError
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.train.callbacks.checkpoints import newest_intact
 
 DROPOUT = scratch(dropout=0.2)

@@ -12,7 +12,7 @@ from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.backbones.config import BackboneConfig
 from p5rec.data.windows import Windows
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.config import ItemHeadConfig
 from p5rec.models.multitask import Batch
 from p5rec.train.alignment.data import target_tokens

@@ -18,7 +18,7 @@ from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import id_keys, keyed
 from p5rec.core.types import TEST, TRAIN, VALID, Interactions, Split
 from p5rec.data.windows import Windows
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.inputs import CodeLayout
 from p5rec.train.alignment.data import target_tokens
 from p5rec.train.config import NextItemConfig

@@ -18,7 +18,7 @@ from p5rec.data.build import build as build_corpus
 from p5rec.data.config import DataConfig
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.generative.method import Generative
-from p5rec.models.checkpoint import Bundle, BundleSettings, build
+from p5rec.models.bundle import Bundle, BundleSettings, build
 from p5rec.models.multitask import Batch
 from p5rec.train.config import TrainConfig
 from p5rec.train.estimate import timing

@@ -12,7 +12,7 @@ from tiny_models import make_bundle, scratch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.multitask import Batch
 from p5rec.train.alignment.objectives import SoftmaxDpo, sdpo_loss
 from p5rec.train.config import PreferenceConfig

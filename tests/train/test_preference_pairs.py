@@ -15,7 +15,7 @@ from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.types import Interactions, Split
 from p5rec.data.windows import Windows
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.train.alignment import hard_negatives as module
 from p5rec.train.alignment.data import Pairs, PreferenceExamples, SampledExamples, load_pairs
 from p5rec.train.alignment.hard_negatives import mine_negatives

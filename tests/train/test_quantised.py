@@ -15,7 +15,8 @@ from p5rec.core.item_codes import ItemCodes
 from p5rec.core.types import Corpus
 from p5rec.data.split import instances
 from p5rec.ids.base import fit
-from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.models.bundle import Bundle
+from p5rec.models.checkpoint import load_bundle
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.train.training import train
 

@@ -19,8 +19,9 @@ from p5rec.data.config import DataConfig
 from p5rec.data.train_events import permute_histories
 from p5rec.methods.checks import check_data
 from p5rec.methods.generative.method import Generative
-from p5rec.models import checkpoint
-from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.models.bundle import Bundle
+from p5rec.models.bundle import build as build_bundle
+from p5rec.models.checkpoint import load_bundle
 from p5rec.models.config import HeadsConfig
 from p5rec.models.heads import CumulativeLink
 from p5rec.train import training_data
@@ -76,7 +77,7 @@ def test_statistics_are_in_the_training_examples(corpus: Corpus, tmp_path: Path)
 
 def test_zero_steps_save_an_untrained_model_without_heads(corpus: Corpus, tmp_path: Path) -> None:
     bundle = trained_bundle(corpus, tmp_path, {}, steps=0, tasks={"rating": {}})
-    untrained = checkpoint.build(bundle.settings, bundle.layout.codes, bundle.item_ids)
+    untrained = build_bundle(bundle.settings, bundle.layout.codes, bundle.item_ids)
     weights = bundle.model.state_dict()
     assert all(torch.equal(weights[name], w) for name, w in untrained.model.state_dict().items())
     assert bundle.model.heads is None

@@ -17,7 +17,8 @@ from p5rec.core.features import Behaviours
 from p5rec.core.types import Interactions
 from p5rec.data.split import histories_of
 from p5rec.data.windows import Windows
-from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
+from p5rec.models.bundle import Bundle, BundleSettings, build
+from p5rec.models.checkpoint import load_bundle, save_bundle
 from p5rec.models.initialise import initialise_from
 from p5rec.models.scorer import prompt_reader
 from p5rec.recommend.config import DecodeConfig

@@ -15,7 +15,7 @@ from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
 
 from p5rec.backbones.extend import ExtendedHead
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.multitask import Batch
 from p5rec.train.alignment.objectives import Grpo, grpo_loss
 from p5rec.train.alignment.rewards import advantages

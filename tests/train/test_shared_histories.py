@@ -15,7 +15,7 @@ from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scra
 from p5rec.backbones.config import BackboneConfig
 from p5rec.backbones.tree_attention import takes_blocks, use_tree_attention
 from p5rec.core.errors import UserError
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.multitask import Batch
 from p5rec.train.examples.collate import Collator
 from p5rec.train.examples.example import IGNORE, TrainingExample, TrainingExamples

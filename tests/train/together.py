@@ -19,7 +19,7 @@ from tiny_models import make_bundle, some_codes
 
 from p5rec.backbones.config import BackboneConfig
 from p5rec.core.launch import rank
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.train.distributed import is_sharded
 from p5rec.train.examples.collate import Collator
 

@@ -12,6 +12,7 @@ from p5rec.core.artefacts import Lineage, write_json
 from p5rec.core.code import Work
 from p5rec.core.config import FileName
 from p5rec.core.errors import UserError, did_you_mean, input_error
+from p5rec.core.paths import files_in
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
 
@@ -159,10 +160,8 @@ class Fusion(Method):
             if choice.weights[name]:
                 fit = self.grids[name].fits[choice.candidates[name]]
                 folder = query_inputs[fit_name(name, fit)]
-                inner = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*")}
-                inner[CONFIG] = work / COMPONENTS / name / CONFIG
-                write_json(inner[CONFIG], method.dump())
-                files = {at: path for at, path in inner.items() if path.is_file()}
+                files = files_in(folder) | {CONFIG: work / COMPONENTS / name / CONFIG}
+                write_json(files[CONFIG], method.dump())
                 contents |= {f"{COMPONENTS}/{name}/{at}": path for at, path in files.items()}
                 contents |= {at: path for at, path in files.items() if at.startswith("codes/")}
         return contents

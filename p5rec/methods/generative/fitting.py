@@ -11,7 +11,8 @@ from p5rec.core.artefacts import Lineage
 from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus
 from p5rec.ids.files import load_codes
-from p5rec.models.checkpoint import Bundle, load_bundle, read_settings
+from p5rec.models.bundle import Bundle
+from p5rec.models.checkpoint import load_bundle, read_settings
 from p5rec.train.alignment.hard_negatives import mine_negatives
 from p5rec.train.config import PreferenceConfig
 from p5rec.train.learner import LearnerConfig

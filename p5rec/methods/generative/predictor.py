@@ -13,7 +13,8 @@ import numpy as np
 from p5rec.core.artefacts import Lineage, read_json
 from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus, Histories
-from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.models.bundle import Bundle
+from p5rec.models.checkpoint import load_bundle
 from p5rec.models.config import NEXT_ITEM
 from p5rec.recommend.capabilities import require_output
 from p5rec.recommend.config import DecodeConfig

@@ -20,13 +20,13 @@ from torch import Tensor
 
 from p5rec.core.progress import open_bar
 from p5rec.core.rng import tie_order
+from p5rec.models.bundle import Bundle
 from p5rec.models.candidate_sampling import (
     item_starting_at,
     preceding_items,
     sampled_candidates,
     top_candidates,
 )
-from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import by_length, pad
 from p5rec.models.multitask import Batch, MultitaskModel
 

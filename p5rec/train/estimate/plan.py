@@ -16,7 +16,7 @@ from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus
 from p5rec.ids.config import IdsConfig
-from p5rec.models.checkpoint import Bundle, build
+from p5rec.models.bundle import Bundle, build
 
 from ..examples.example import TrainingExamples
 from ..learner import LearnerConfig, settings_of, training_prompts

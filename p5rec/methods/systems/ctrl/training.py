@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.checkpoint import checkpoint
 
 from p5rec.backbones.split_encoder import TokenStates, TopBlocks, open_text_model
-from p5rec.core.rng import by_key
+from p5rec.core.rng import others
 from p5rec.core.types import Corpus
 from p5rec.models.alignment import Alignment
 from p5rec.models.catalogue import fast_dtype
@@ -86,10 +86,7 @@ def aligned_rows(
 
 def permuted(keys: np.ndarray, seed: int) -> np.ndarray:
     """``(R,)`` int64: for each row the index of another, drawn by the ``keys (R,)``."""
-    order = by_key(keys, seed, "permuted texts")
-    others = np.empty_like(order)
-    others[order] = np.roll(order, 1)
-    return others
+    return others(keys, seed, "permuted texts")
 
 
 class Aligner(torch.nn.Module):

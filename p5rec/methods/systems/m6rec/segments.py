@@ -19,7 +19,7 @@ from p5rec.backbones.load import Backbone, load_backbone
 from p5rec.backbones.split_decoder import segment_states, split_decoder
 from p5rec.backbones.split_encoder import TokenStates
 from p5rec.core.artefacts import Lineage, write_json
-from p5rec.core.rng import by_key
+from p5rec.core.rng import others
 from p5rec.core.types import Corpus, Histories
 from p5rec.prompting.template import fill
 from p5rec.tasks.view import CorpusView, Known, unnamed_view
@@ -61,9 +61,7 @@ class Segments:
 
     def permuted(self, item_keys: np.ndarray, seed: int) -> Segments:
         """Each item with the texts of another, drawn by the ``item_keys (N,)``."""
-        order = by_key(item_keys, seed, "permuted segments")
-        other = np.empty_like(order)
-        other[order] = np.roll(order, 1)
+        other = others(item_keys, seed, "permuted segments")
         return Segments(
             self.states, self.behaviours[other], self.items[other], self.users, self.user_keys,
             self.end,

@@ -68,8 +68,7 @@ def _choose(method: PalrSettings, corpus: Corpus, folder: Path, retriever: Path)
     """Saves the weight with the best validation metric."""
     histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     values: dict[float, float] = {}
-    keys = np.arange(len(histories)) if histories.keys is None else histories.keys
-    chosen = sampled(keys, USERS, method.train.seed, "validation")
+    chosen = sampled(histories.request_keys, USERS, method.train.seed, "validation")
     histories, targets = histories.take(chosen), targets[chosen]
     if len(histories):
         queried = method.model_copy(update={"order": "model"})

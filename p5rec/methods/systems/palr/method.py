@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from p5rec.backbones.registry import BACKBONES
 from p5rec.core.artefacts import Lineage, digest
 from p5rec.core.code import Work
+from p5rec.core.paths import files_in
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
 from p5rec.tasks.registry import TASKS
@@ -48,10 +49,8 @@ class Palr(PalrSettings):
 
     def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
         """See :class:`p5rec.methods.base.Method`: adds the retriever's folder."""
-        folder = query_inputs[RETRIEVER]
-        own = (path for path in folder.rglob("*") if path.is_file())
         files = super().files(model, query_inputs, work)
-        return files | {f"{RETRIEVER}/{path.relative_to(folder).as_posix()}": path for path in own}
+        return files | files_in(query_inputs[RETRIEVER], f"{RETRIEVER}/")
 
     @property
     def fitted_by(self) -> tuple[Work, ...]:

@@ -18,7 +18,7 @@ from p5rec.core.types import Histories
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.grammar import Grammar, in_order, literal, text
 from p5rec.decode.token_tree import TokenTree
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.title_lines import title_lines
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.render import render
@@ -87,7 +87,7 @@ class ListRanker:
 
         Unlisted candidates follow in the order in which they were given.
         """
-        shown, notes, keys = histories.of_targets(), self._notes(histories), self._keys(histories)
+        shown, notes, keys = histories.of_targets(), self._notes(histories), histories.request_keys
         examples = [
             self.example(shown[n], own[own >= 0], notes[n], int(keys[n]))
             for n, own in enumerate(candidates)
@@ -133,11 +133,6 @@ class ListRanker:
             return [""] * len(histories)
         return self.profiles.notes(histories.keys)
 
-    def _keys(self, histories: Histories) -> np.ndarray:
-        if histories.keys is None:
-            return np.arange(len(histories), dtype=np.uint64)
-        return histories.keys
-
     def _with_profiles(self, prompts: list[np.ndarray]) -> tuple[list[np.ndarray], int]:
         """The prompts, each followed by a profile that the model writes; the tokens of a second
         reading of the prompts."""
@@ -169,9 +164,8 @@ class ListRanker:
 
 def random_order(histories: Histories, candidates: np.ndarray, seed: int) -> Ordered:
     """A random order of ``candidates (B, M)``, which depends on a request's key alone."""
-    keys = histories.keys
-    keys = np.arange(len(histories), dtype=np.uint64) if keys is None else keys
-    seeds = [derive_seed(seed, "random order", key) for key in keys.tolist()]
+    keys = histories.request_keys.tolist()
+    seeds = [derive_seed(seed, "random order", key) for key in keys]
     ranks = [np.random.default_rng(each).permutation(candidates.shape[1]) for each in seeds]
     return Ordered(np.array(ranks, dtype=np.int64).reshape(candidates.shape))
 

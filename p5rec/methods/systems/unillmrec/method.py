@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from p5rec.core.artefacts import Lineage, write_json
 from p5rec.core.code import Work
+from p5rec.core.paths import files_in
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
 
@@ -43,8 +44,7 @@ class Unillmrec(UnillmrecSettings):
         files = super().files(model, query_inputs, work)
         for name in (MODEL, VECTORS):
             if (folder := query_inputs.get(name)) is not None:
-                inner = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*")}
-                files |= {f"{name}/{at}": path for at, path in inner.items() if path.is_file()}
+                files |= files_in(folder, f"{name}/")
         if "notes" in query_inputs:
             write_json(work / NOTES, WORK.get("notes")(query_inputs["notes"]))
             files[NOTES] = work / NOTES

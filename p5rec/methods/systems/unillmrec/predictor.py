@@ -76,8 +76,7 @@ class UnillmrecPredictor:
         """See :class:`p5rec.methods.predictors.Recommends`."""
         n_requests = len(histories)
         check_rows("item", histories.items, len(self.tie))
-        if histories.keys is None:
-            histories = replace(histories, keys=np.arange(n_requests, dtype=np.uint64))
+        histories = replace(histories, keys=histories.request_keys)
         may = allowed or Allowed()
         if exclude_seen:
             may = may & Allowed(deny=ItemLists.seen(histories))

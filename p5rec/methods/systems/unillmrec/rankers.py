@@ -16,7 +16,7 @@ from p5rec.core.examples import Example
 from p5rec.core.rng import keyed, uniform
 from p5rec.core.types import Histories
 from p5rec.data.item_tree import ItemTree
-from p5rec.models.checkpoint import Bundle
+from p5rec.models.bundle import Bundle
 from p5rec.models.inputs import fit_prompt
 from p5rec.models.scorer import prompt_reader
 from p5rec.models.sibling_texts import SiblingTexts
