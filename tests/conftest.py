@@ -7,6 +7,7 @@ import os
 import signal
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
 from p5rec.methods import plugins
@@ -66,3 +67,9 @@ def own_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forgets the plugins of the test."""
     monkeypatch.setattr(METHODS, "_targets", dict(METHODS._targets))
     monkeypatch.setattr(plugins, "_IMPORTED", {})
+
+
+@pytest.fixture
+def native_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor that has instructions for bfloat16, or claims to."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})

@@ -47,7 +47,9 @@ class Pretrained(BackboneConfig):
     layers: Annotated[int, Field(ge=1)] | Blocks | None = None
     """Blocks to keep: the first n, or a list of block numbers from 0. null: all."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Number format of the frozen weights. Trained weights are float32."""
+    """Number format of the frozen weights; bfloat16 is float32 on a CPU without instructions for
+    it. Trained weights are float32.
+    """
     quantize: Literal["4bit", "8bit"] | None = None
     """Quantisation of the frozen weights: 4-bit NF4 with quantised scales (QLoRA), or LLM.int8().
     Needs ``lora``. null: none.
@@ -110,13 +112,14 @@ def open_pretrained(
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     from .blocks import permute_weights, select_blocks
+    from .precision import dtype_of
     from .quiet import quiet
     from .sources import open_model
 
     quiet()
     # trainable weights are float32: bfloat16 loses relative updates below 1/256
-    dtype = "float32" if config.lora is None else config.dtype
-    options: dict[str, object] = {"dtype": getattr(torch, dtype)}
+    dtype = torch.float32 if config.lora is None else dtype_of(config.dtype)
+    options: dict[str, object] = {"dtype": dtype}
     if config.quantize:
         options["quantization_config"] = _quantization(config.quantize)
     first = config.layers if isinstance(config.layers, int) else None
@@ -179,8 +182,9 @@ def _without_weights(
 def _quantization(bits: str) -> BitsAndBytesConfig:
     """LLM.int8() (Dettmers et al. 2022, arXiv 2208.07339), or NF4 with quantised constants, as in
     QLoRA (Dettmers et al. 2023, arXiv 2305.14314)."""
-    import torch
     from transformers import BitsAndBytesConfig
+
+    from .precision import dtype_of
 
     if bits == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)
@@ -188,7 +192,7 @@ def _quantization(bits: str) -> BitsAndBytesConfig:
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_compute_dtype=dtype_of("bfloat16"),
     )
 
 

@@ -21,6 +21,7 @@ from p5rec.core.progress import open_bar
 from .attention import additive
 from .decoder import Blocks, Decoder, Shape
 from .encoder import of_equal_length
+from .precision import computing
 from .split_encoder import TokenStates
 from .transformer import decoder_of
 
@@ -197,7 +198,7 @@ def segment_states(
     """
     offsets = np.concatenate([[0], np.cumsum([len(each) for each in segments])]).astype(np.int64)
     rows = []
-    autocast = torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
+    autocast = computing(dtype)
     with torch.inference_mode(), autocast, open_bar(len(segments), "encode", "text") as bar:
         for chosen in of_equal_length(segments, batch):
             hidden = lower(embedding(torch.tensor([segments[n] for n in chosen])))

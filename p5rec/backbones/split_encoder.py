@@ -18,6 +18,7 @@ from p5rec.core.errors import UserError
 from p5rec.core.progress import open_bar
 
 from .encoder import of_equal_length, open_encoder, token_ids
+from .precision import computing
 from .scratch import byte_tokenizer
 
 TINY = "tiny"  # the encoder of random weights over bytes
@@ -120,7 +121,7 @@ def lower_states(
     ids, layer = token_ids(tokenizer, texts, max_tokens), model.config.num_hidden_layers - top
     offsets = np.concatenate([[0], np.cumsum([len(each) for each in ids])]).astype(np.int64)
     states = np.empty((offsets[-1], model.config.hidden_size), dtype=np.float16)
-    autocast = torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
+    autocast = computing(dtype)
     progress = open_bar(len(texts), "encode", "text")
     with torch.inference_mode(), autocast, _first_blocks(model, layer + 1), progress as bar:
         for chosen in of_equal_length(ids, batch):

@@ -35,7 +35,13 @@ def _devices() -> list[str]:
     except ImportError:
         return ["torch         absent: pip install torch, then p5rec again"]
     if not torch.cuda.is_available():
-        return [f"gpu           none; torch uses {torch.get_num_threads()} threads"]
+        from p5rec.backbones.precision import dtype_of
+
+        native = dtype_of("bfloat16") == torch.bfloat16
+        return [
+            f"gpu           none; torch uses {torch.get_num_threads()} threads",
+            f"bfloat16      {'native' if native else 'not on this CPU; float32 is used instead'}",
+        ]
     return [
         f"gpu           {torch.cuda.get_device_name(i)}, "
         f"{torch.cuda.get_device_properties(i).total_memory / 1e9:.0f} GB"

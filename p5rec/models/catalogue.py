@@ -51,14 +51,6 @@ def sample_items(n_items: int, count: int, device: torch.device) -> Tensor | Non
     return torch.randperm(n_items, device=device)[:count] if 2 * count < n_items else None
 
 
-def fast_dtype(device: torch.device) -> torch.dtype:
-    """The dtype for scores: bfloat16 if the processor has instructions for it, else float32."""
-    if device.type != "cpu":
-        return torch.bfloat16
-    cpu = torch.cpu.get_capabilities()
-    return torch.bfloat16 if cpu.get("avx512_bf16") or cpu.get("amx_bf16") else torch.float32
-
-
 class _CatalogueLoss(torch.autograd.Function):
     @staticmethod
     def forward(

@@ -17,7 +17,9 @@ from torch.nn.functional import (
     softplus,
 )
 
-from .catalogue import catalogue_loss, fast_dtype, sample_items
+from p5rec.backbones.precision import fast_dtype
+
+from .catalogue import catalogue_loss, sample_items
 from .config import HeadsConfig, ItemHeadConfig
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from p5rec.backbones.attention import use_short_attention
 from p5rec.backbones.load import Backbone
+from p5rec.backbones.precision import dtype_of
 from p5rec.backbones.transformer import decoder_of, quantised
 from p5rec.backbones.vocabulary import Vocabulary
 
@@ -124,7 +125,7 @@ class LanguageModel(nn.Module):
         """Prepares inference: eval mode, on the GPU if there is one, in ``precision``."""
         self.eval()
         if not quantised(self.causal):
-            self.lm.to(dtype=getattr(torch, precision))  # heads stay in float32
+            self.lm.to(dtype=dtype_of(precision))  # heads stay in float32
         self.to("cuda" if torch.cuda.is_available() else "cpu")
         if self.device.type == "cpu" and not self.seq2seq:
             use_short_attention(self.causal)

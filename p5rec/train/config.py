@@ -220,7 +220,9 @@ class TrainConfig(Config):
     never.
     """
     precision: Literal["float32", "bfloat16"] = "bfloat16"
-    """Number format of the arithmetic (autocast). Trained weights are float32."""
+    """Number format of the arithmetic (autocast); bfloat16 is float32 on a CPU without instructions
+    for it, which would emulate it slowly. Trained weights are float32.
+    """
     packing: int = Field(0, ge=0)
     """Tokens per sequence into which short examples are packed. 0: no packing."""
     gradient_checkpointing: bool = False

@@ -108,13 +108,13 @@ def under_deepspeed() -> bool:
     return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
 
 
-def autocast_inside(model: nn.Module) -> None:
-    """Wraps the forward pass in bfloat16 autocast, as without DeepSpeed.
+def autocast_inside(model: nn.Module, dtype: torch.dtype) -> None:
+    """Wraps the forward pass in autocast to ``dtype``, as without DeepSpeed.
 
     DeepSpeed's own bfloat16 mode converts the weights themselves and disables an outer autocast.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model.forward = torch.autocast(device, torch.bfloat16)(model.forward)
+    model.forward = torch.autocast(device, dtype)(model.forward)
 
 
 def is_sharded(model: nn.Module) -> bool:

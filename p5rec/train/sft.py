@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback
 from transformers.integrations import unset_hf_deepspeed_config
 from trl import SFTConfig
 
+from p5rec.backbones.precision import dtype_of
 from p5rec.backbones.quiet import quiet
 from p5rec.backbones.transformer import quantised
 from p5rec.backbones.tree_attention import use_tree_attention
@@ -92,8 +93,8 @@ def fit(
     if errors := config.missing_trackers():
         raise UserError(*errors)
     _check_network(model, config)
-    if config.precision == "bfloat16" and under_deepspeed():
-        autocast_inside(model)
+    if under_deepspeed() and (dtype := dtype_of(config.precision)) != torch.float32:
+        autocast_inside(model, dtype)
     last = newest_intact(folder / FOLDER, writes=rank() == 0)
     run = read_json(last / RUN) if last else {}
     final_weights = FinalWeights(model, config, last, run.get("final_weights"))
@@ -200,7 +201,7 @@ def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
         lr_scheduler_type=SCHEDULES[config.schedule],
         warmup_steps=config.warmup,
         max_grad_norm=config.clip,
-        bf16=config.precision == "bfloat16" and not under_deepspeed(),
+        bf16=dtype_of(config.precision) == torch.bfloat16 and not under_deepspeed(),
         use_cpu=not on_gpu,
         gradient_checkpointing=False,  # enabled in fit, on the language model only
         train_sampling_strategy="sequential",

@@ -301,7 +301,7 @@ def test_a_validation_check_does_not_change_quantised_weights(folder: Path, bits
         assert torch.equal(grad, grads[1][name]), name
 
 
-def test_trainable_weights_are_always_float32(folder: Path) -> None:
+def test_trainable_weights_are_always_float32(folder: Path, native_bfloat16: None) -> None:
     for lora in (False, True):
         config = llama(folder, lora=lora).model_copy(update={"dtype": "bfloat16"})
         model = load_backbone(config, WORDS, seed=0).model

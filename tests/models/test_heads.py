@@ -155,7 +155,7 @@ def test_a_model_has_the_heads_of_its_config(config: HeadsConfig) -> None:
         assert names == {"norm", *(name for name, loss in heads_in_config.items() if loss)}
 
 
-def test_heads_predict_in_any_precision() -> None:
+def test_heads_predict_in_any_precision(native_bfloat16: None) -> None:
     bundle = make_bundle(scratch(), some_codes(), scale=(0.1, 0.2, 3.3)).ready("bfloat16")
     with torch.no_grad():
         actual = bundle.model.heads.predict(torch.randn(4, 32, dtype=torch.bfloat16))

@@ -55,7 +55,9 @@ def test_a_checkpointed_block_is_computed_twice(
     assert len(calls) == times * 3 * SHAPE["layers"]
 
 
-def test_updates_too_small_for_bfloat16_are_not_lost(base: Path, tmp_path: Path) -> None:
+def test_updates_too_small_for_bfloat16_are_not_lost(
+    base: Path, tmp_path: Path, native_bfloat16: None
+) -> None:
     """A model without adapters, with bfloat16 arithmetic and bfloat16 pretrained weights."""
     backbone = llama(base).model_copy(update={"dtype": "bfloat16"})
     settings = config(steps=4, learning_rate=1e-6, warmup=0, precision="bfloat16")

@@ -19,13 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from p5rec.backbones.precision import fast_dtype
 from p5rec.core.artefacts import Lineage, read_json, write_json
 from p5rec.core.errors import input_error
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Interactions, Split
 from p5rec.data.known import item_indices
 from p5rec.data.train_events import training_counts, with_new_events
-from p5rec.models.catalogue import catalogue_loss, fast_dtype, sample_items
+from p5rec.models.catalogue import catalogue_loss, sample_items
 from p5rec.models.sasrec import Sasrec as Network
 from p5rec.models.sasrec import SasrecShape
 

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from p5rec.backbones.precision import computing, fast_dtype
 from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Corpus
 from p5rec.metrics.area import auc
-from p5rec.models.catalogue import fast_dtype
 from p5rec.models.click.model import ClickModel
 
 from ..baselines import fitting
@@ -139,7 +139,7 @@ def losses(
     model.train()
     dtype = fast_dtype(torch.device("cpu"))
     for rows in torch.randperm(len(labels)).split(batch):
-        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        with computing(dtype):
             logits = model(encoded.take(rows), field_dropout)
         yield F.binary_cross_entropy_with_logits(logits, labels[rows])
 

@@ -11,6 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 
 from p5rec.backbones.config import BackboneConfig
+from p5rec.backbones.precision import computing, dtype_of
 from p5rec.models.multitask import MultitaskModel
 
 from ..config import TrainConfig
@@ -112,7 +113,6 @@ def activation_bytes(model: MultitaskModel, train: TrainConfig, shape: tuple[int
         saved[storage._cdata] = storage.nbytes()
         return tensor
 
-    half = train.precision == "bfloat16"
     dtype = model.causal.get_input_embeddings().old.weight.dtype
     with FakeTensorMode(allow_non_fake_inputs=True):
         decoder.to_empty(device="cpu")
@@ -121,7 +121,7 @@ def activation_bytes(model: MultitaskModel, train: TrainConfig, shape: tuple[int
         if model.seq2seq:
             inputs["encoder_hidden_states"] = embedded
         with (
-            torch.autocast("cpu", torch.bfloat16, enabled=half),
+            computing(dtype_of(train.precision)),
             saved_tensors_hooks(save, lambda tensor: tensor),
         ):
             decoder(**inputs)

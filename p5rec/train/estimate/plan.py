@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from p5rec.backbones.config import LoraSettings
+from p5rec.backbones.precision import dtype_of
 from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus
@@ -32,7 +33,7 @@ SAMPLE = 64  # examples of each task whose load is measured
 HERE = "this machine"
 # speed of training relative to matrix products: measured on a CPU
 # (docs/experiments/results/train; in bfloat16 only the products are fast), assumed on a GPU
-CPU_UTILISATION = {"float32": 0.5, "bfloat16": 0.25}
+CPU_UTILISATION = {torch.float32: 0.5, torch.bfloat16: 0.25}
 GPU_UTILISATION = 0.3
 LAUNCH = 1e-3  # seconds per block and step to launch kernels on a GPU
 
@@ -228,9 +229,10 @@ def plan(
     memory = memory_of(model, learner.backbone, train, max(shapes, key=prod), batch)
     recomputed = 4 / 3 if train.gradient_checkpointing else 1
     work = recomputed * flops(model, total)
-    rate = matmul_rate(model, int(batch.positions), getattr(torch, train.precision))
+    dtype = dtype_of(train.precision)
+    rate = matmul_rate(model, int(batch.positions), dtype)
     on_gpu = torch.cuda.is_available()
-    utilisation = GPU_UTILISATION if on_gpu else CPU_UTILISATION[train.precision]
+    utilisation = GPU_UTILISATION if on_gpu else CPU_UTILISATION[dtype]
     seconds, timed = {HERE: work / rate / utilisation}, {}
     weights = weights_of(model)
     if learner.backbone.source is None and weights.total < SMALL and not on_gpu:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from p5rec.backbones.precision import computing, dtype_of
 from p5rec.core.progress import no_progress_bars
 from p5rec.models.multitask import MultitaskModel
 
@@ -37,7 +38,7 @@ def step_seconds(
         for slots in schedule.order[step * config.slots :][: config.slots].reshape(
             config.accumulate, -1
         ):
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
+            with computing(dtype_of(config.precision)):
                 outputs = supervised(
                     model, collate([{"slot": slot} for slot in slots]), config.divisor
                 )

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from p5rec.backbones.precision import fast_dtype
 from p5rec.backbones.split_encoder import TokenStates, check_top, lower_states, open_text_model
 from p5rec.core.artefacts import Lineage, write_json
 from p5rec.core.rng import sampled
 from p5rec.core.types import Corpus
 from p5rec.data.click_instances import ClickInstances, click_instances
-from p5rec.models.catalogue import fast_dtype
 from p5rec.prompting.template import fill
 from p5rec.tasks.view import Known, unnamed_view
 

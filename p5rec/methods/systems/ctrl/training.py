@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.checkpoint import checkpoint
 
+from p5rec.backbones.precision import computing, fast_dtype
 from p5rec.backbones.split_encoder import TokenStates, TopBlocks, open_text_model
 from p5rec.core.rng import others
 from p5rec.core.types import Corpus
 from p5rec.models.alignment import Alignment
-from p5rec.models.catalogue import fast_dtype
 from p5rec.models.click.model import ClickModel
 
 from ...baselines import fitting
@@ -123,7 +123,7 @@ class Aligner(torch.nn.Module):
         batch = data.instances.take(torch.from_numpy(data.rows[chosen]))
         tabular = self.model.represent(batch, self.field_dropout)
         dtype = fast_dtype(torch.device("cpu"))
-        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        with computing(dtype):
             text = self.represent(data.states, data.texts[chosen])
         loss: Tensor = self.alignment(tabular, text.float())
         return loss

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from p5rec.backbones.precision import computing, dtype_of
 from p5rec.backbones.split_decoder import empty_blocks
 from p5rec.backbones.split_encoder import TokenStates
 from p5rec.core.artefacts import read_json, write_json
@@ -132,8 +133,8 @@ class SegmentReader:
     @property
     def autocast(self) -> torch.autocast:
         """The number format of matrix products."""
-        dtype = getattr(torch, self.method.precision)
-        return torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
+        dtype = dtype_of(self.method.precision)
+        return computing(dtype)
 
     def save(self, folder: Path, **more: np.ndarray) -> None:
         """Writes all that :func:`load_reader` reads, and further arrays."""

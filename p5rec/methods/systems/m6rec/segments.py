@@ -12,10 +12,10 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 
 from p5rec.backbones.control_tokens import literal_for
 from p5rec.backbones.load import Backbone, load_backbone
+from p5rec.backbones.precision import dtype_of
 from p5rec.backbones.split_decoder import segment_states, split_decoder
 from p5rec.backbones.split_encoder import TokenStates
 from p5rec.core.artefacts import Lineage, write_json
@@ -130,7 +130,7 @@ def write_segments(
     end = [tokenizer.eos_token_id]
     ids = [[*each, *(end if last else ())] for each, (_, last) in zip(ids, numbers, strict=True)]
     ids.append(end)
-    states = segment_states(ids, embedding, lower, dtype=getattr(torch, method.precision))
+    states = segment_states(ids, embedding, lower, dtype=dtype_of(method.precision))
     keys = corpus.interactions.user_keys
     segments = Segments(states, **own, user_keys=keys, end=len(numbers))
     save_arrays(folder, segments.arrays())

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from p5rec.backbones.precision import fast_dtype
 from p5rec.core.artefacts import Lineage
 from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus
 from p5rec.data.train_events import subsample_users
 from p5rec.data.vector_store import VectorStore
-from p5rec.models.catalogue import catalogue_loss, fast_dtype, sample_items
+from p5rec.models.catalogue import catalogue_loss, sample_items
 from p5rec.models.unisrec import Unisrec as Network
 
 from ...arrays import load_arrays
