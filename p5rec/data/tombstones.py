@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from p5rec.core.artefacts import digest
-from p5rec.core.atomic import atomic_write
+from p5rec.core.atomic import atomic_write, write_secret
 from p5rec.core.paths import cache_home
 from p5rec.core.rng import combined, id_keys
 
@@ -56,14 +56,16 @@ class Tombstones:
 
     def write(self) -> None:
         """Replaces the tombstones of this user's cache, atomically."""
+        self.write_salt()
+        with atomic_write(forget_folder() / MARKS, "wb") as handle:
+            np.save(handle, self.marks)
+
+    def write_salt(self) -> None:
+        """Writes the salt of a cache that has none."""
         folder = forget_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (folder / SALT).is_file():
-            with atomic_write(folder / SALT, "wb") as handle:
-                handle.write(self.salt)
-            (folder / SALT).chmod(0o600)
-        with atomic_write(folder / MARKS, "wb") as handle:
-            np.save(handle, self.marks)
+            write_secret(folder / SALT, self.salt)
 
     def marks_of(self, log: RawLog) -> np.ndarray:
         """``(E,)`` uint64: the tombstone that each event has, or would have."""
@@ -107,7 +109,8 @@ def _keys(ids: pl.Series) -> np.ndarray:
     """``(E,)`` uint64: the key of each id."""
     distinct = ids.unique().sort()
     keys: np.ndarray = id_keys(distinct.to_list())
-    return keys[ids.cast(pl.Enum(distinct)).to_physical().to_numpy()]
+    every: np.ndarray = keys[ids.cast(pl.Enum(distinct)).to_physical().to_numpy()]
+    return every
 
 
 def _rows(keys: np.ndarray) -> list[bytes]:
