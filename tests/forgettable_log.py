@@ -11,8 +11,9 @@ PERSON, USERS, ITEMS, EVENTS = "person-007", 24, 16, 8
 RECIPE = """
 data: {source: table, path: log.csv}
 ids: {semantic: {levels: 2, codebook: 6, vectors: {text: null, cooccurrence: {dim: 4}}}}
-baselines: [popularity, ease]
+baselines: [popularity]
 methods:
+  ease: {kind: ease, tune: {}}
   sasrec: {kind: sasrec, tune: {}, epochs: 2}
   llm:
     backbone: {kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32}

@@ -1,7 +1,7 @@
 """Hashes of the content of folders, which two computations of one result share.
 
-Manifests, and the times that a computation took, are left out: entries of JSON files whose names
-end like ``seconds``, and the pages that print them.
+Left out are manifests; the times that a computation took, which are entries of JSON files whose
+names end like ``seconds``; the keys of stages that a report names; and pages that print times.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .artefacts import file_sha256
 from .paths import files_in
 from .working import MANIFEST
 
-TIMES = re.compile(r"(^|_)(seconds|runtime)$|_per_second$")
+LEFT_OUT = re.compile(r"(^|_)(seconds|runtime)$|_per_second$|^artefacts$")
 PAGES = ("report.html", "report.md")  # rendered from report.json, with times in their text
 LINES, ONE = ".jsonl", ".json"
 
 
 def content_hash(folder: Path) -> str:
-    """SHA-256 of the files under ``folder``, without manifests, pages and times.
+    """SHA-256 of the files under ``folder``, without what the module leaves out.
 
     Raises:
         UserError: see :func:`.artefacts.read_json`.
@@ -39,11 +39,11 @@ def content_hash(folder: Path) -> str:
 def _hash(path: Path) -> str:
     if path.suffix not in (LINES, ONE):
         return file_sha256(path)
-    untimed = sha256()
+    kept = sha256()
     for text in _texts(path):
-        value = _untimed(json.loads(text))
-        untimed.update(json.dumps(value, sort_keys=True, ensure_ascii=False).encode() + b"\n")
-    return untimed.hexdigest()
+        value = _kept(json.loads(text))
+        kept.update(json.dumps(value, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    return kept.hexdigest()
 
 
 def _texts(path: Path) -> Iterator[str]:
@@ -55,7 +55,7 @@ def _texts(path: Path) -> Iterator[str]:
         yield from lines
 
 
-def _untimed(value: Any) -> Any:
+def _kept(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _untimed(own) for k, own in value.items() if not TIMES.search(k)}
-    return [_untimed(own) for own in value] if isinstance(value, list) else value
+        return {k: _kept(own) for k, own in value.items() if not LEFT_OUT.search(k)}
+    return [_kept(own) for own in value] if isinstance(value, list) else value

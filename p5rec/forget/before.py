@@ -94,7 +94,8 @@ class Before(Config):
             fresh = {after.identity(key): key for key in used if key not in run.stages}
             for key, stage in run.stages.items():
                 new = key if key in used else fresh.pop(stage.identity, "")
-                state = "untouched" if key in used else "computed again" if new else "deleted"
+                gone = "deleted" if key in self.held else "unused"
+                state = "untouched" if key in used else "computed again" if new else gone
                 found[key, new] = Artefact(
                     stage=stage.kind, state=state, old=key, old_hash=stage.hash, new=new,
                     new_hash=content_hash(used[new].path) if new else "",

@@ -59,7 +59,8 @@ def verify(receipt: Receipt, public_key: str | None) -> Iterator[Check]:
         "stages have the hashes of the receipt", not changed,
         f"{len(known)} read, {pruned} no longer in the cache, {len(changed)} differ",
     )  # fmt: skip
-    there = [one.old for one in receipt.artefacts if one.state != "untouched" and one.old in stages]
+    saw = [one.old for one in receipt.artefacts if one.state in ("computed again", "deleted")]
+    there = [key for key in saw if key in stages]
     yield Check("stages that saw the events are gone", not there, f"{len(there)} are in the cache")
     untouched = [one for one in receipt.artefacts if one.state == "untouched"]
     differ = sum(one.old_hash != one.new_hash for one in untouched)
@@ -85,10 +86,10 @@ def rederive(receipt: Receipt) -> Iterator[Check]:
             used = Stages.read(home / STORE).of_run(out)
             made = {(stage.kind, content_hash(stage.path)) for stage in used.values()}
             missing = made - wanted
-            names = ", ".join(sorted({kind for kind, _ in missing}))
+            names = ", ".join(sorted({kind for kind, _ in missing})) or "none"
             yield Check(
                 f"{output.folder}: stages from an empty cache have the hashes of the receipt",
-                not missing, f"{len(made)} computed, {len(missing)} differ {names}".rstrip(),
+                not missing, f"{len(made)} computed, {len(missing)} differ: {names}",
             )  # fmt: skip
 
 
