@@ -28,8 +28,8 @@ class Artefact(Config):
     Attributes:
         stage: its name.
         state: ``computed again``; ``deleted`` (the runs need it no longer, or are not those of the
-            request); ``new`` (the runs did not need it before); ``untouched``; ``unused`` (it did not see the events,
-            and the runs need it no longer).
+            request); ``new`` (the runs did not need it before); ``untouched``; ``unused`` (it did
+            not see the events, and the runs need it no longer).
         old, new: its key before and after; empty if there is none.
         old_hash, new_hash: hashes of the content (:func:`p5rec.core.content.content_hash`).
     """

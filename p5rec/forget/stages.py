@@ -17,7 +17,7 @@ from p5rec.data.prepare import load_corpus
 
 from .wanted import events_of
 
-DATA = "data"
+DATA, COUNTS = "data", "forgotten"
 FORGOTTEN = ("forgotten", "tombstones")  # entries of a data stage's config that forgetting adds
 
 
@@ -70,14 +70,16 @@ class Stages:
         return cls(root, {stage.path.name: stage for stage in finished})
 
     def of_run(self, folder: Path) -> dict[str, Stage]:
-        """The stages that the run in ``folder`` uses, directly or through others, by key."""
+        """The stages that the run in ``folder`` uses, directly or through others, by key; without
+        the counts of tombstones in its files."""
         direct = [
             name.split("/")[1]
             for run, names in read_runs(self.root).values()
             if Path(run) == folder.resolve()
             for name in names
         ]
-        return self._closure(direct, lambda key: self.by_key[key].inputs.values())
+        used = self._closure(direct, lambda key: self.by_key[key].inputs.values())
+        return {key: stage for key, stage in used.items() if stage.kind != COUNTS}
 
     def holding(self, keys: np.ndarray) -> dict[str, Stage]:
         """The stages that saw events, by key.

@@ -34,7 +34,7 @@ A, B = "person-003", "person-011"
 
 def hashes(folder: Path) -> Counter[tuple[str, str]]:
     used = Stages.read(folder / "home/store").of_run(folder / "runs/my").values()
-    return Counter((s.kind, content_hash(s.path)) for s in used if s.kind != "forgotten")
+    return Counter((s.kind, content_hash(s.path)) for s in used)
 
 
 def never(folder: Path, chosen: pl.Expr, monkeypatch: pytest.MonkeyPatch) -> Counter[Any]:

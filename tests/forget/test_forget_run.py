@@ -29,9 +29,9 @@ def stages(folder: Path) -> Stages:
 
 
 def hashes(folder: Path) -> Counter[tuple[str, str]]:
-    """The kind and the content hash of each stage of the run that is computed from events."""
+    """The kind and the content hash of each stage of the run of the run."""
     used = stages(folder).of_run(folder / "runs" / "my").values()
-    return Counter((s.kind, content_hash(s.path)) for s in used if s.kind != "forgotten")
+    return Counter((s.kind, content_hash(s.path)) for s in used)
 
 
 def receipts(folder: Path) -> list[Path]:
