@@ -170,16 +170,23 @@ def _show(plan: Plan) -> None:
 
 
 def _carry_out(jobs: int | None) -> list[Path]:
+    import torch
+    from threadpoolctl import threadpool_limits
+
     from p5rec.core.paths import cache_home
     from p5rec.forget.carry_out import carry_out
 
     from .run import Options, execute, resolve
 
+    # sums depend on the number of threads
+    torch.set_num_threads(1)
+
     def rerun(folder: Path) -> None:
         script, path = resolve(str(folder), "")
         execute(script, path, [], Options(out=folder, jobs=jobs, force=True))
 
-    receipts = carry_out(cache_home() / "store", rerun, print)
+    with threadpool_limits(1):
+        receipts = carry_out(cache_home() / "store", rerun, print)
     for path in receipts:
         print(f"receipt {path}")
     return receipts
