@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 
 from p5rec.core.artefacts import read_json, write_json
@@ -91,16 +92,19 @@ class Before(Config):
         found = dict[tuple[str, str], Artefact]()
         for folder, run in self.runs.items():
             used = after.of_run(Path(folder))
-            fresh = {after.identity(key): key for key in used if key not in run.stages}
+            fresh = dict[str, list[str]]()
+            for key in sorted(used.keys() - run.stages.keys()):
+                fresh.setdefault(after.identity(key), []).append(key)
             for key, stage in run.stages.items():
-                new = key if key in used else fresh.pop(stage.identity, "")
+                alike = fresh.get(stage.identity)
+                new = key if key in used else alike.pop() if alike else ""
                 gone = "deleted" if key in self.held else "unused"
                 state = "untouched" if key in used else "computed again" if new else gone
                 found[key, new] = Artefact(
                     stage=stage.kind, state=state, old=key, old_hash=stage.hash, new=new,
                     new_hash=content_hash(used[new].path) if new else "",
                 )  # fmt: skip
-            for key in fresh.values():
+            for key in chain(*fresh.values()):
                 found["", key] = Artefact(
                     stage=used[key].kind, state="new", new=key,
                     new_hash=content_hash(used[key].path),

@@ -128,12 +128,12 @@ class Stages:
 
     def identity(self, key: str) -> str:
         """A hash that a stage shares with the one that is computed in its place after forgetting:
-        of its config and what it reads, without the code."""
+        of its config and the stages that it reads, without its code and the files' content."""
         if key not in self._identities:
             stage = self.by_key[key]
             config = {k: v for k, v in stage.manifest["config"].items() if k not in FORGOTTEN}
             inputs = {
-                name: self.identity(read) if read in self.by_key else read
+                name: self.identity(read) if read in self.by_key else ""
                 for name, read in stage.inputs.items()
             }
             self._identities[key] = digest([stage.kind, config, inputs])
