@@ -1,0 +1,41 @@
+"""Gathers the adapters, which other stages trained, into one model. K adapters."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from pathlib import Path
+
+import numpy as np
+
+from p5rec.core.artefacts import Lineage
+
+from ...arrays import load_arrays, save_arrays
+from ...needs import Inputs
+from .settings import ADAPTER, EMBEDDINGS, ERRORS, ApaSettings
+from .training import read_adapter
+from .validation import read_errors
+
+SEED, BANK = "seed", "bank."
+
+
+def fit(method: ApaSettings, folder: Path, seed: int, inputs: Inputs) -> Lineage:
+    """Writes the stacked adapters, and what adaptive weights rest on.
+
+    Args:
+        method: the settings.
+        folder: receives the model.
+        seed: of random weights.
+        inputs: the adapters, and for adaptive weights their errors and the embeddings.
+
+    Returns:
+        The training events of all adapters.
+    """
+    read = [read_adapter(inputs[f"{ADAPTER}-{n}"]) for n in method.adapters]
+    states = [state for state, _ in read]
+    arrays = {BANK + name: np.stack([state[name] for state in states]) for name in states[0]}
+    if method.adapts:
+        errors = [read_errors(inputs[f"{ERRORS}-{n}"]) for n in method.adapters]
+        arrays |= {ERRORS: np.stack(errors, axis=1), **load_arrays(inputs[EMBEDDINGS])}
+    save_arrays(folder, {SEED: np.array([seed]), **arrays})
+    return reduce(or_, (lineage for _, lineage in read))

@@ -1,0 +1,83 @@
+"""What adaptive weights rest on: embeddings of the validation examples, and errors of an adapter.
+
+V validation examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from p5rec.backbones.adapter_bank import stacked
+from p5rec.core.artefacts import Lineage
+
+from ...arrays import load_arrays, save_arrays
+from ...baselines.fitting import seeded
+from ...needs import Inputs
+from .examples import Examples
+from .reading import open_reader
+from .settings import ADAPTER, EMBEDDINGS, ERRORS, VALIDATION, ApaSettings
+from .training import read_adapter
+
+PROMPTS = "prompts"
+
+
+def write_embeddings(method: ApaSettings, seed: int, inputs: Inputs, folder: Path) -> Lineage:
+    """Writes the embeddings and the hashes of the validation prompts.
+
+    Args:
+        method: the settings.
+        seed: of random weights.
+        inputs: the folder of the validation examples.
+        folder: receives them.
+
+    Returns:
+        No events: validation events are no training events. The examples have their keys.
+    """
+    examples = Examples.read(inputs[VALIDATION])
+    with seeded(seed, "apa"):
+        reader = open_reader(method, seed, download=True)
+        embeddings = reader.embeddings(reader.tokens(examples.prompts))
+    save_arrays(folder, {EMBEDDINGS: embeddings, PROMPTS: prompt_hashes(examples.prompts)})
+    return Lineage.none()
+
+
+def write_errors(method: ApaSettings, seed: int, inputs: Inputs, folder: Path) -> Lineage:
+    """Writes the errors ``(V,)`` of an adapter: the distance of its probability from the label.
+
+    The paper's equation 7 averages "prediction errors" and does not say of which kind.
+
+    Args:
+        method: the settings.
+        seed: of random weights.
+        inputs: the folders of the validation examples and of the adapter.
+        folder: receives them.
+
+    Returns:
+        The training events of the adapter.
+    """
+    examples = Examples.read(inputs[VALIDATION])
+    arrays, lineage = read_adapter(inputs[ADAPTER])
+    with seeded(seed, "apa"):
+        state = {name: torch.from_numpy(each) for name, each in arrays.items()}
+        reader = open_reader(method, seed, stacked([state]), download=True)
+        weights = np.ones((len(examples), 1), np.float32)
+        yes = reader.yes(reader.tokens(examples.prompts), weights)
+    save_arrays(folder, {ERRORS: np.abs(examples.labels - yes).astype(np.float32)})
+    return lineage
+
+
+def read_errors(folder: Path) -> np.ndarray:
+    """``(V,)`` the errors that :func:`write_errors` wrote."""
+    errors: np.ndarray = load_arrays(folder)[ERRORS]
+    return errors
+
+
+def prompt_hashes(prompts: Sequence[str]) -> np.ndarray:
+    """``(B,)`` uint64: a hash of each prompt."""
+    hashes = (blake2b(prompt.encode(), digest_size=8).digest() for prompt in prompts)
+    return np.frombuffer(b"".join(hashes), dtype="<u8").astype(np.uint64)
