@@ -13,10 +13,7 @@ from p5rec.core.artefacts import Lineage
 from ...arrays import load_arrays, save_arrays
 from ...needs import Inputs
 from .settings import ADAPTER, EMBEDDINGS, ERRORS, ApaSettings
-from .training import read_adapter
-from .validation import read_errors
-
-SEED, BANK = "seed", "bank."
+from .stored import BANK, SEED, read_adapter, read_errors
 
 
 def fit(method: ApaSettings, folder: Path, seed: int, inputs: Inputs) -> Lineage:

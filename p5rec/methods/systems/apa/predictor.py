@@ -17,10 +17,9 @@ from p5rec.core.types import Histories, check_rows
 from ...arrays import load_arrays
 from ...folder import ITEMS
 from .examples import prompts_of
-from .fitting import BANK, SEED
 from .reading import PromptReader, open_reader
 from .settings import EMBEDDINGS, ERRORS, ApaSettings
-from .validation import PROMPTS, prompt_hashes
+from .stored import BANK, PROMPTS, SEED, prompt_hashes
 from .weights import Neighbours, adaptive_weights, major_weights
 
 

@@ -22,14 +22,14 @@ from p5rec.train.examples.prompted import PromptExamples
 from p5rec.train.schedule import Schedule
 from p5rec.train.sft import fit
 
-from ...arrays import load_arrays, save_arrays
+from ...arrays import save_arrays
 from ...baselines.fitting import seeded
 from ...needs import Inputs
 from .examples import Examples
 from .reading import example
 from .settings import SHARD, TASK, ApaSettings
+from .stored import EVENTS
 
-EVENTS = "events"  # the array with the keys of the training events
 NO_ITEMS = ItemCodes(np.zeros((1, 1), np.int32), (1,), "none")  # prompts name no codes
 
 
@@ -66,12 +66,6 @@ def train_adapter(method: ApaSettings, seed: int, inputs: Inputs, folder: Path) 
     arrays = {name: each.numpy() for name, each in state.items()}
     save_arrays(folder, {EVENTS: lineage.events, **arrays})
     return lineage
-
-
-def read_adapter(folder: Path) -> tuple[dict[str, np.ndarray], Lineage]:
-    """The matrices that :func:`train_adapter` saved, and the events that they depend on."""
-    arrays = load_arrays(folder)
-    return arrays, Lineage(arrays.pop(EVENTS))
 
 
 def _bundle(method: ApaSettings, seed: int) -> Bundle:

@@ -5,8 +5,6 @@ V validation examples.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +13,13 @@ import torch
 from p5rec.backbones.adapter_bank import stacked
 from p5rec.core.artefacts import Lineage
 
-from ...arrays import load_arrays, save_arrays
+from ...arrays import save_arrays
 from ...baselines.fitting import seeded
 from ...needs import Inputs
 from .examples import Examples
 from .reading import open_reader
 from .settings import ADAPTER, EMBEDDINGS, ERRORS, VALIDATION, ApaSettings
-from .training import read_adapter
-
-PROMPTS = "prompts"
+from .stored import PROMPTS, prompt_hashes, read_adapter
 
 
 def write_embeddings(method: ApaSettings, seed: int, inputs: Inputs, folder: Path) -> Lineage:
@@ -69,15 +65,3 @@ def write_errors(method: ApaSettings, seed: int, inputs: Inputs, folder: Path) -
         yes = reader.yes(reader.tokens(examples.prompts), weights)
     save_arrays(folder, {ERRORS: np.abs(examples.labels - yes).astype(np.float32)})
     return lineage
-
-
-def read_errors(folder: Path) -> np.ndarray:
-    """``(V,)`` the errors that :func:`write_errors` wrote."""
-    errors: np.ndarray = load_arrays(folder)[ERRORS]
-    return errors
-
-
-def prompt_hashes(prompts: Sequence[str]) -> np.ndarray:
-    """``(B,)`` uint64: a hash of each prompt."""
-    hashes = (blake2b(prompt.encode(), digest_size=8).digest() for prompt in prompts)
-    return np.frombuffer(b"".join(hashes), dtype="<u8").astype(np.uint64)
