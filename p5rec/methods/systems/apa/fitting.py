@@ -13,7 +13,8 @@ from p5rec.core.artefacts import Lineage
 from ...arrays import load_arrays, save_arrays
 from ...needs import Inputs
 from .settings import ADAPTER, EMBEDDINGS, ERRORS, ApaSettings
-from .stored import BANK, SEED, read_adapter, read_errors
+from .stored import BANK, SEED, TEMPERATURE, read_adapter, read_errors
+from .weights import choose_temperature, neighbours_of
 
 
 def fit(method: ApaSettings, folder: Path, seed: int, inputs: Inputs) -> Lineage:
@@ -34,5 +35,9 @@ def fit(method: ApaSettings, folder: Path, seed: int, inputs: Inputs) -> Lineage
     if method.adapts:
         errors = [read_errors(inputs[f"{ERRORS}-{n}"]) for n in method.adapters]
         arrays |= {ERRORS: np.stack(errors, axis=1), **load_arrays(inputs[EMBEDDINGS])}
+        chosen = method.temperature
+        if chosen is None:
+            chosen = choose_temperature(neighbours_of(arrays), method.neighbours)
+        arrays[TEMPERATURE] = np.array([chosen])
     save_arrays(folder, {SEED: np.array([seed]), **arrays})
     return reduce(or_, (lineage for _, lineage in read))

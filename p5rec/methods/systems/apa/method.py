@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.types import Corpus
@@ -41,6 +41,16 @@ class Apa(ApaSettings):
             super().open_predictor(folder, ids)
         predictor: ApaPredictor = WORK.get("load")(self, folder, download=download)
         return predictor
+
+    def chosen(self, model: Path) -> dict[str, Any]:
+        """See :class:`p5rec.methods.base.Method`: the temperature that validation chose."""
+        if not self.adapts or self.temperature is not None:
+            return {}
+        return {"temperature": WORK.get("temperature")(model)}
+
+    def as_chosen(self, model: Path) -> Self:
+        """See :class:`p5rec.methods.base.Method`."""
+        return super().as_chosen(model).model_copy(update=self.chosen(model))
 
     def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
         """See :class:`p5rec.methods.base.Method`: adaptive weights rest on validation events."""

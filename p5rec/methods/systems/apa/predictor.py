@@ -18,9 +18,9 @@ from ...arrays import load_arrays
 from ...folder import ITEMS
 from .examples import prompts_of
 from .reading import PromptReader, open_reader
-from .settings import EMBEDDINGS, ERRORS, ApaSettings
-from .stored import BANK, PROMPTS, SEED, prompt_hashes
-from .weights import Neighbours, adaptive_weights, major_weights
+from .settings import ApaSettings
+from .stored import BANK, SEED, TEMPERATURE, prompt_hashes
+from .weights import Neighbours, adaptive_weights, major_weights, neighbours_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +75,11 @@ class ApaPredictor:
         )
         if self.method.weights == "major":
             return major_weights(errors)
-        return adaptive_weights(errors, self.method.temperature)
+        return adaptive_weights(errors, float(self.arrays[TEMPERATURE][0]))
 
     @cached_property
     def _neighbours(self) -> Neighbours:
-        return Neighbours(*(self.arrays[name] for name in (EMBEDDINGS, ERRORS, PROMPTS)))
+        return neighbours_of(self.arrays)
 
     @cached_property
     def _reader(self) -> PromptReader:

@@ -97,7 +97,8 @@ class PromptReader:
                 embedded, _ = model.embed(ids)
                 states = model.states(inputs_embeds=embedded)
             ends = states[torch.arange(len(ids)), real.sum(1) - 1]
-            no, yes = (ends.float() @ self._answers.T).unbind(1)
+            logits = model.causal.get_output_embeddings()(ends).float()
+            no, yes = logits[:, self._answers].unbind(1)
             out[rows] = (yes - no).sigmoid()[: len(rows)].cpu().numpy()
         return out
 
@@ -119,16 +120,15 @@ class PromptReader:
         return literal_for(self.opened.vocabulary.tokenizer)
 
     @cached_property
-    def _answers(self) -> Tensor:
-        """``(2, D)`` the output embeddings of the first tokens of no and yes."""
+    def _answers(self) -> list[int]:
+        """The first tokens of no and yes."""
         tokenizer = self.opened.vocabulary.tokenizer
         first = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in WORDS]
         if first[0] == first[1]:
-            raise input_error("backbone", "answers with different first tokens", "equal ones",
-                              "take another language model")  # fmt: skip
-        head = self.opened.model.causal.get_output_embeddings()
-        weight: Tensor = head.weight[first].detach().float()
-        return weight
+            raise input_error(
+                "backbone", "answers with different first tokens", "equal ones", "take another one"
+            )
+        return first
 
 
 def example(prompt: str, text: PromptText, escape: Callable[[str], str], label: int = 0) -> Example:
@@ -152,11 +152,13 @@ def open_reader(
         download: whether the backbone may be downloaded.
 
     Raises:
-        UserError: see :func:`p5rec.backbones.load.load_backbone`.
+        UserError: see :func:`p5rec.backbones.load.load_backbone`; or the network has an encoder.
     """
     plain = method.backbone.model_copy(update={"lora": None})
     backbone = load_backbone(plain, (), seed, download=download)
     model, bank = LanguageModel(backbone), None
+    if model.seq2seq:
+        raise input_error("backbone", "a decoder", "an encoder and a decoder", "take another one")
     if matrices is not None:
         assert method.backbone.lora is not None, "the config was checked"
         bank = add_bank(backbone.causal, matrices, scale_of(method.backbone.lora))

@@ -29,13 +29,12 @@ WORK = Registry(
         "errors": "p5rec.methods.systems.apa.validation:write_errors",
         "fit": "p5rec.methods.systems.apa.fitting:fit",
         "load": "p5rec.methods.systems.apa.predictor:load",
+        "temperature": "p5rec.methods.systems.apa.stored:read_temperature",
     },
 )
 PARTS, ADAPTER, ERRORS, EMBEDDINGS = "parts", "adapter", "errors", "embeddings"  # inputs
 SHARD, VALIDATION = "shard", "validation"  # folders of the parts
 TASK = "click"  # the task of the training
-# settings that choose among adapters, which no adapter depends on
-QUERIED = frozenset({"weights", "aggregate", "temperature", "neighbours"})
 
 
 def shard_name(number: int) -> str:
@@ -153,8 +152,10 @@ class ApaSettings(Method):
     """
     neighbours: int = Field(default=20, ge=1)
     """Most similar validation examples that the weights rest on."""
-    temperature: float = Field(default=1000.0, ge=0)
-    """Strength of adaptive weights: it multiplies the errors in the softmax. 0: equal weights."""
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    """Strength of adaptive weights: it multiplies the errors in the softmax. 0: equal weights.
+    null: the one with the highest AUC of the mixed predictions of the validation examples.
+    """
     validation: int = Field(default=500, ge=1)
     """Most validation examples, drawn by their keys."""
 
@@ -233,7 +234,7 @@ class ApaSettings(Method):
 
     def _parts(self, seed: int) -> DerivedArtefact:
         read = ["prompt", "example_share", "shards", "partition", "permuted", "validation"]
-        code = [WORK.target("shards")]
+        code: list[Work] = [WORK.target("shards")]
         files = {}
         if self.partition == "semantic" and self.shards > 1:
             read += ["backbone", "similarity"]
@@ -252,7 +253,8 @@ class ApaSettings(Method):
     def _asked(self, seed: int) -> dict[str, Any]:
         """The settings of reading prompts."""
         files = self.backbone.fingerprint()
-        return {"max_tokens": self.prompt.max_tokens, "seed": seed, "files": files}
+        asked = {"system": self.prompt.system, "max_tokens": self.prompt.max_tokens}
+        return {**asked, "seed": seed, "files": files}
 
     @model_validator(mode="after")
     def _mixes_adapters(self) -> Self:

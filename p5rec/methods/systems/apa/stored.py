@@ -14,8 +14,9 @@ from ...arrays import load_arrays
 from .settings import ERRORS
 
 EVENTS = "events"  # of an adapter: the keys of its training events
-PROMPTS = "prompts"  # of the embeddings: hashes of the prompts
-SEED, BANK = "seed", "bank."  # of a model: the seed, and the prefix of the stacked adapters
+PROMPTS, LABELS = "prompts", "labels"  # of the embeddings: hashes of the prompts, and labels
+# of a model: the seed, the prefix of the stacked adapters, and the temperature
+SEED, BANK, TEMPERATURE = "seed", "bank.", "temperature"
 
 
 def read_adapter(folder: Path) -> tuple[dict[str, np.ndarray], Lineage]:
@@ -29,6 +30,11 @@ def read_errors(folder: Path) -> np.ndarray:
     """``(V,)`` the errors that :func:`.validation.write_errors` wrote."""
     errors: np.ndarray = load_arrays(folder)[ERRORS]
     return errors
+
+
+def read_temperature(model: Path) -> float:
+    """The temperature of adaptive weights in the folder of a model."""
+    return float(load_arrays(model)[TEMPERATURE][0])
 
 
 def prompt_hashes(prompts: Sequence[str]) -> np.ndarray:

@@ -19,11 +19,11 @@ from ...needs import Inputs
 from .examples import Examples
 from .reading import open_reader
 from .settings import ADAPTER, EMBEDDINGS, ERRORS, VALIDATION, ApaSettings
-from .stored import PROMPTS, prompt_hashes, read_adapter
+from .stored import LABELS, PROMPTS, prompt_hashes, read_adapter
 
 
 def write_embeddings(method: ApaSettings, seed: int, inputs: Inputs, folder: Path) -> Lineage:
-    """Writes the embeddings and the hashes of the validation prompts.
+    """Writes the embeddings, hashes and labels of the validation prompts.
 
     Args:
         method: the settings.
@@ -38,7 +38,8 @@ def write_embeddings(method: ApaSettings, seed: int, inputs: Inputs, folder: Pat
     with seeded(seed, "apa"):
         reader = open_reader(method, seed, download=True)
         embeddings = reader.embeddings(reader.tokens(examples.prompts))
-    save_arrays(folder, {EMBEDDINGS: embeddings, PROMPTS: prompt_hashes(examples.prompts)})
+    about = {PROMPTS: prompt_hashes(examples.prompts), LABELS: examples.labels}
+    save_arrays(folder, {EMBEDDINGS: embeddings, **about})
     return Lineage.none()
 
 

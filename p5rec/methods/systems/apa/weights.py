@@ -5,12 +5,19 @@ B prompts, V validation examples, K adapters, D width of an embedding.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
 
+from p5rec.metrics.area import auc
+
 from ...baselines.fitting import products
+from .settings import EMBEDDINGS, ERRORS
+from .stored import LABELS, PROMPTS
+
+TEMPERATURES = (0.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # of which validation chooses
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +28,13 @@ class Neighbours:
         embeddings: ``(V, D)`` float32 unit vectors.
         errors: ``(V, K)`` float32, of each adapter on each example.
         prompts: ``(V,)`` uint64, hashes of their prompts.
+        labels: ``(V,)`` int8, 1 liked or 0 not.
     """
 
     embeddings: np.ndarray
     errors: np.ndarray
     prompts: np.ndarray
+    labels: np.ndarray
 
     def nearest(self, embeddings: np.ndarray, prompts: np.ndarray, count: int) -> np.ndarray:
         """``(B, n)`` the most similar examples by cosine (Hu et al. 2024, equation 3), n at most
@@ -50,6 +59,11 @@ class Neighbours:
         return means
 
 
+def neighbours_of(arrays: Mapping[str, np.ndarray]) -> Neighbours:
+    """The validation examples among the arrays of a model."""
+    return Neighbours(*(arrays[name] for name in (EMBEDDINGS, ERRORS, PROMPTS, LABELS)))
+
+
 def adaptive_weights(errors: np.ndarray, temperature: float) -> np.ndarray:
     """``(B, K)`` float32, each row sums to 1: the softmax of ``-temperature * errors`` (equation
     8); at temperature 0 all weights are equal.
@@ -68,3 +82,21 @@ def major_weights(errors: np.ndarray) -> np.ndarray:
     best = errors.argmin(axis=1)
     weights: np.ndarray = (np.arange(errors.shape[1]) == best[:, None]).astype(np.float32)
     return weights
+
+
+def choose_temperature(examples: Neighbours, count: int) -> float:
+    """The first of :data:`TEMPERATURES` with the highest AUC of the validation examples.
+
+    An example's prediction is the weighted mean of those of the adapters, which needs no pass;
+    queries mix the adapters themselves. No example is its own neighbour.
+
+    Args:
+        examples: the validation examples.
+        count: of neighbours.
+    """
+    errors = examples.mean_errors(examples.embeddings, examples.prompts, count)
+    positive = examples.labels > 0
+    yes = np.where(positive[:, None], 1 - examples.errors, examples.errors)
+    mixed = [(yes * adaptive_weights(errors, each)).sum(axis=1) for each in TEMPERATURES]
+    areas = np.nan_to_num([float(auc(scores, positive)[0]) for scores in mixed])
+    return TEMPERATURES[int(areas.argmax())]
