@@ -356,7 +356,8 @@ class _Run:
                 return stage.path, stage
 
     def _of_content(self, need: ContentArtefact) -> Artefact:
-        parts = {name: self._one(part.of)[0] / part.path for name, part in need.parts.items()}
+        made = {name: self.quiet._one(part.of)[0] for name, part in need.parts.items()}
+        parts = {name: made[name] / part.path for name, part in need.parts.items()}
         needed = self._inputs(need.needs)
         return self.prepared.store.stage(
             need.stage,
