@@ -22,10 +22,11 @@ from p5rec.data.click_instances import click_instances
 from p5rec.methods.arrays import FILE
 from p5rec.methods.folder import contents
 from p5rec.methods.registry import METHODS
-from p5rec.methods.systems.apa.examples import Examples, prompts_of, write_parts
+from p5rec.methods.systems.apa.examples import Examples, prompts_of
 from p5rec.methods.systems.apa.method import Apa
 from p5rec.methods.systems.apa.partition import balanced, embedded_shards, keyed_shards
 from p5rec.methods.systems.apa.settings import VALIDATION, PromptText, shard_name
+from p5rec.methods.systems.apa.sharding import write_parts
 from p5rec.methods.systems.apa.weights import (
     Neighbours,
     adaptive_weights,

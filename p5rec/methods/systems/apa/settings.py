@@ -23,7 +23,7 @@ from ...needs import ContentArtefact, DerivedArtefact, Need, Part
 WORK = Registry(
     "work of APA",
     {
-        "shards": "p5rec.methods.systems.apa.examples:write_parts",
+        "shards": "p5rec.methods.systems.apa.sharding:write_parts",
         "train": "p5rec.methods.systems.apa.training:train_adapter",
         "embed": "p5rec.methods.systems.apa.validation:write_embeddings",
         "errors": "p5rec.methods.systems.apa.validation:write_errors",
