@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from p5rec.core.types import Corpus
 from p5rec.data.click_instances import click_instances
 from p5rec.data.earlier_events import EarlierEvents
 
+from ...baselines.fitting import seeded
 from ...needs import Inputs
 from .examples import Examples, prompts_of
 from .partition import embedded_shards, keyed_shards
@@ -33,22 +35,55 @@ def write_parts(
         inputs: none.
         folder: receives the parts.
     """
-    titles = corpus.catalog.titles
-    examples = _examples(corpus, "train", method.prompt, seed, titles)
-    if method.example_share < 1:
-        drawn = uniform(keyed(examples.keys, seed, "shown examples")) < method.example_share
-        examples = examples.take(np.flatnonzero(drawn))
-    shard_of = _shards(method, examples, seed)
+    examples = training_examples(method, corpus, seed)
+    shard_of = shards_of(method, examples, seed, partial(_embeddings, method, seed))
     for shard in range(method.shards):
         part = examples.take(np.flatnonzero(shard_of == shard))
         if method.permuted and len(part) > 1:
             other = others(part.keys, seed, "permuted labels")
             part = replace(part, labels=part.labels[other])
         _save(part, folder / shard_name(shard))
-    held_out = _examples(corpus, "valid", method.prompt, seed, titles)
-    chosen = sampled(held_out.keys, method.validation, seed, "validation examples")
-    _save(held_out.take(chosen), folder / VALIDATION)
+    sample = partial(_sample, method.validation, seed)
+    held_out = _examples(corpus, "valid", method.prompt, seed, sample)
+    _save(held_out, folder / VALIDATION)
     return examples.lineage
+
+
+def _sample(count: int, seed: int, keys: np.ndarray) -> np.ndarray:
+    return sampled(keys, count, seed, "validation examples")
+
+
+def training_examples(method: ApaSettings, corpus: Corpus, seed: int) -> Examples:
+    """The labelled training events as examples, or a share of them, each drawn by its own key."""
+
+    def drawn(keys: np.ndarray) -> np.ndarray:
+        return np.flatnonzero(uniform(keyed(keys, seed, "examples")) < method.example_share)
+
+    return _examples(corpus, "train", method.prompt, seed, drawn)
+
+
+def shards_of(
+    method: ApaSettings, examples: Examples, seed: int, embed: Callable[[Sequence[str]], np.ndarray]
+) -> np.ndarray:
+    """``(R,)`` int64 the shard of each example.
+
+    Args:
+        method: the settings.
+        examples: R examples.
+        seed: of the partition.
+        embed: prompts → ``(R, D)`` float32 unit vectors, for a semantic partition.
+    """
+    if method.shards == 1 or not len(examples):
+        return np.zeros(len(examples), np.int64)
+    if method.partition != "semantic":
+        return keyed_shards(method.partition, examples, method.shards, seed)
+    return embedded_shards(embed(examples.prompts), method.shards, seed)
+
+
+def _embeddings(method: ApaSettings, seed: int, prompts: Sequence[str]) -> np.ndarray:
+    with seeded(seed, "apa"):
+        reader = open_reader(method, seed, download=True)
+        return reader.embeddings(reader.tokens(prompts))
 
 
 def _save(examples: Examples, folder: Path) -> None:
@@ -56,34 +91,33 @@ def _save(examples: Examples, folder: Path) -> None:
     examples.save(folder)
 
 
-def _shards(method: ApaSettings, examples: Examples, seed: int) -> np.ndarray:
-    """``(R,)`` the shard of each example."""
-    if method.shards == 1 or not len(examples):
-        return np.zeros(len(examples), np.int64)
-    if method.partition != "semantic":
-        return keyed_shards(method.partition, examples, method.shards, seed)
-    reader = open_reader(method, seed, download=True)
-    embeddings = reader.embeddings(reader.tokens(examples.prompts))
-    return embedded_shards(embeddings, method.shards, seed)
-
-
 def _examples(
-    corpus: Corpus, split_name: str, text: PromptText, seed: int, titles: Sequence[str]
+    corpus: Corpus,
+    split_name: str,
+    text: PromptText,
+    seed: int,
+    choose: Callable[[np.ndarray], np.ndarray],
 ) -> Examples:
-    """The examples of the labelled events of a split."""
+    """The examples of labelled events of a split, by ascending key.
+
+    Args:
+        choose: keys of all examples → the rows of those that are taken.
+    """
     log, split = corpus.interactions, corpus.split
     instances = click_instances(corpus, split_name, seed, text.history)
-    own = log.event_keys[instances.events]
-    keys = combined(own, instances.labels.astype(np.uint64)) if instances.sampled else own
+    keys = log.event_keys[instances.events]
+    if instances.sampled:
+        keys = combined(keys, instances.labels.astype(np.uint64))
+    rows = choose(keys)
+    rows = rows[np.argsort(keys[rows], kind="stable")]
+    instances = instances.take(rows)
     before, offsets = EarlierEvents(log, split).before(
         instances.events, all_earlier=True, most=text.history
     )
     train = split.mask("train")
     shown = [
-        log.event_keys[rows[train[rows]]]
-        for rows in map(np.append, np.split(before, offsets[1:-1]), instances.events)
+        log.event_keys[events[train[events]]]
+        for events in map(np.append, np.split(before, offsets[1:-1]), instances.events)
     ]
-    order = np.argsort(keys, kind="stable")
-    prompts = prompts_of(instances.histories, instances.items, text, titles)
-    found = Examples(keys, log.user_keys[instances.users], prompts, instances.labels, shown)
-    return found.take(order)
+    prompts = prompts_of(instances.histories, instances.items, text, corpus.catalog.titles)
+    return Examples(keys[rows], log.user_keys[instances.users], prompts, instances.labels, shown)
