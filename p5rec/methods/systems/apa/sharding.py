@@ -57,7 +57,7 @@ def training_examples(method: ApaSettings, corpus: Corpus, seed: int) -> Example
     """The labelled training events as examples, or a share of them, each drawn by its own key."""
 
     def drawn(keys: np.ndarray) -> np.ndarray:
-        return np.flatnonzero(uniform(keyed(keys, seed, "examples")) < method.example_share)
+        return np.flatnonzero(uniform(keyed(keys, seed, "shown examples")) < method.example_share)
 
     return _examples(corpus, "train", method.prompt, seed, drawn)
 
