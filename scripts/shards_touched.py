@@ -24,11 +24,10 @@ from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.methods.registry import methods_of
-from p5rec.methods.systems.apa.examples import Examples
 from p5rec.methods.systems.apa.reading import open_reader
 from p5rec.methods.systems.apa.sharding import shards_of, training_examples
 
-PARTITIONS = ("strict", "user", "random", "semantic")
+PARTITIONS = ("strict", "user", "items", "random", "semantic")
 RECIPE = "sft.py"
 
 
@@ -52,9 +51,10 @@ class Embedder:
         return np.stack([self.known[prompt] for prompt in prompts])
 
 
-def parts(method: Any, examples: Examples, embed: Embedder) -> list[tuple[str, ...]]:
+def parts(method: Any, corpus: Corpus, embed: Embedder) -> list[tuple[str, ...]]:
     """What the adapter of each shard reads."""
-    shards = shards_of(method, examples, 0, embed)
+    examples = training_examples(method, corpus, 0)
+    shards = shards_of(method, examples, corpus.catalog.titles, 0, embed)
     rows = np.array(
         [
             f"{key} {label} {prompt} {events.tolist()}"
@@ -98,12 +98,12 @@ def main() -> None:
     print("|---|---|---:|---:|---:|")
     for partition in PARTITIONS:
         own = method.model_copy(update={"partition": partition})
-        before = parts(own, training_examples(own, corpus, 0), embed)
+        before = parts(own, corpus, embed)
         words = sum(len(row.split()) for part in before for row in part)
         for kind, removed in requests.items():
             counts, read = [], []
             for events in removed:
-                after = parts(own, training_examples(own, without(corpus, events), 0), embed)
+                after = parts(own, without(corpus, events), embed)
                 touched = [a for a, b in zip(after, before, strict=True) if a != b]
                 counts.append(len(touched))
                 read.append(sum(len(row.split()) for part in touched for row in part) / words)

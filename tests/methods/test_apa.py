@@ -24,7 +24,12 @@ from p5rec.methods.folder import contents
 from p5rec.methods.registry import METHODS
 from p5rec.methods.systems.apa.examples import Examples, prompts_of
 from p5rec.methods.systems.apa.method import Apa
-from p5rec.methods.systems.apa.partition import balanced, embedded_shards, keyed_shards
+from p5rec.methods.systems.apa.partition import (
+    balanced,
+    embedded_shards,
+    keyed_shards,
+    titled_shards,
+)
 from p5rec.methods.systems.apa.settings import VALIDATION, PromptText, shard_name
 from p5rec.methods.systems.apa.sharding import write_parts
 from p5rec.methods.systems.apa.weights import (
@@ -79,7 +84,8 @@ def some_examples(rows: int = 200, users: int = 20) -> Examples:
     owners = rng.integers(2**63, size=users).astype(np.uint64)[np.arange(rows) % users]
     shown = [rng.integers(2**63, size=3).astype(np.uint64) for _ in range(rows)]
     prompts = [f"prompt {n}" for n in range(rows)]
-    return Examples(keys, owners, prompts, rng.integers(2, size=rows).astype(np.int8), shown)
+    labels = rng.integers(2, size=rows).astype(np.int8)
+    return Examples(keys, owners, prompts, [f"title {n % 30}" for n in range(rows)], labels, shown)
 
 
 @pytest.mark.parametrize("kind", ["user", "random", "strict"])
@@ -131,6 +137,23 @@ def test_semantic_shards_are_balanced_and_take_pairs_by_distance() -> None:
     assert np.bincount(shards).max() <= 17
     assert np.array_equal(shards, embedded_shards(points, 3, 0))
     assert len(embedded_shards(points[:2], 3, 0)) == 2  # fewer examples than shards
+
+
+def test_shards_of_items_read_the_catalogue_and_no_event() -> None:
+    examples = some_examples()
+    titles = [f"title {n}" for n in range(40)]
+    vectors = np.random.default_rng(1).normal(size=(40, 5)).astype(np.float32)
+    known = dict(zip(sorted(titles), vectors, strict=True))
+
+    def shards(some: Examples) -> np.ndarray:
+        return titled_shards(some.titles, titles, lambda t: np.stack([known[x] for x in t]), 4, 0)
+
+    whole, left = shards(examples), np.delete(np.arange(len(examples)), [3, 50, 199])
+    assert np.array_equal(shards(examples.take(left)), whole[left])
+    for title in {*examples.titles}:
+        own = np.array([each == title for each in examples.titles])
+        assert len(np.unique(whole[own])) == 1
+    assert len(np.unique(whole)) == 4
 
 
 def test_prompts_show_the_latest_events_by_label(corpus: Corpus) -> None:

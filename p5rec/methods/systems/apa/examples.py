@@ -33,6 +33,7 @@ class Examples:
         keys: ``(R,)`` uint64, unique.
         users: ``(R,)`` uint64, the keys of the users.
         prompts: R texts.
+        titles: R titles of the items in question.
         labels: ``(R,)`` int8, 1 liked or 0 not.
         events: the keys of the training events that each example shows or asks about, uint64.
     """
@@ -40,6 +41,7 @@ class Examples:
     keys: np.ndarray
     users: np.ndarray
     prompts: Sequence[str]
+    titles: Sequence[str]
     labels: np.ndarray
     events: Sequence[np.ndarray]
 
@@ -52,6 +54,7 @@ class Examples:
             self.keys[rows],
             self.users[rows],
             [self.prompts[row] for row in rows],
+            [self.titles[row] for row in rows],
             self.labels[rows],
             [self.events[row] for row in rows],
         )
@@ -67,6 +70,7 @@ class Examples:
             "keys": self.keys.tolist(),
             "users": self.users.tolist(),
             "prompts": list(self.prompts),
+            "titles": list(self.titles),
             "labels": self.labels.tolist(),
             "events": [each.tolist() for each in self.events],
         }
@@ -85,6 +89,7 @@ class Examples:
             np.array(columns["keys"], np.uint64),
             np.array(columns["users"], np.uint64),
             columns["prompts"],
+            columns["titles"],
             np.array(columns["labels"], np.int8),
             [np.array(each, np.uint64) for each in columns["events"]],
         )

@@ -1,8 +1,9 @@
 """Partitions of the training examples into shards. R examples, K shards, D width of an embedding.
 
-Every partition but ``semantic`` is a function of one example alone, so an example that goes moves
-no other. They differ in what an example is that loses an event of its history: under ``random``
-it is another example, which may move; under ``strict`` and ``user`` it stays in its shard.
+``user``, ``random`` and ``strict`` are functions of one example alone, and ``items`` of an example
+and the titles of the catalogue. So an example that goes moves no other. They differ in what becomes
+of an example that loses an event of its history: under ``random`` it is another example, which may
+move; under the others it stays in its shard.
 
 The centres of ``semantic`` depend on all examples, and its limit on their order. Forgetting stays
 exact because the partition is computed again from nothing, on the remaining examples: each shard
@@ -11,6 +12,7 @@ whose examples changed has another key and is trained again. So one request may 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal
 
@@ -26,7 +28,7 @@ STRICT = 0  # the seed of strict shards, in every run
 
 
 def keyed_shards(
-    kind: Literal["user", "random", "strict"] | str, examples: Examples, shards: int, seed: int
+    kind: Literal["user", "random", "strict"], examples: Examples, shards: int, seed: int
 ) -> np.ndarray:
     """``(R,)`` int64 the shard of each example, a hash; shards have about equal sizes.
 
@@ -70,6 +72,30 @@ def embedded_shards(embeddings: np.ndarray, shards: int, seed: int) -> np.ndarra
     _, centres = cluster(embeddings, shards, derive_seed(seed, "semantic shards") % 2**32)
     centres = centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
     return balanced(1 - embeddings @ centres.T, -(-len(embeddings) // shards))
+
+
+def titled_shards(
+    own: Sequence[str],
+    titles: Sequence[str],
+    embed: Callable[[Sequence[str]], np.ndarray],
+    shards: int,
+    seed: int,
+) -> np.ndarray:
+    """``(R,)`` int64 the shard of each example: the cluster of the title in question.
+
+    The clusters are semantic as those of the paper, but they are made of the catalogue and read no
+    event, so they stay when events go. They have equal numbers of titles, not of examples.
+
+    Args:
+        own: R titles, of the items in question.
+        titles: of the catalogue.
+        embed: titles → ``(n, D)`` float32 unit vectors.
+        shards: K.
+        seed: of the initial centres of k-means.
+    """
+    distinct = sorted({*titles})
+    number = {title: n for n, title in enumerate(distinct)}
+    return embedded_shards(embed(distinct), shards, seed)[[number[title] for title in own]]
 
 
 def balanced(distances: np.ndarray, most: int) -> np.ndarray:

@@ -127,8 +127,9 @@ class ApaSettings(Method):
     """
     shards: int = Field(default=4, ge=1)
     """Shards K. 1: one adapter for all examples (full retraining)."""
-    partition: Literal["semantic", "user", "random", "strict"] = "semantic"
-    """How examples are divided. ``semantic``: balanced clusters of their embeddings. ``user``: all
+    partition: Literal["semantic", "items", "user", "random", "strict"] = "semantic"
+    """How examples are divided. ``semantic``: balanced clusters of their embeddings. ``items``: by
+    the item in question, in balanced clusters of the titles of the catalogue. ``user``: all
     examples of a user are in one shard. ``random``: by a hash of the example as it is shown.
     ``strict``: by a hash of the user and the target event alone.
     """
@@ -236,7 +237,7 @@ class ApaSettings(Method):
         read = ["prompt", "example_share", "shards", "partition", "permuted", "validation"]
         code: list[Work] = [WORK.target("shards")]
         files = {}
-        if self.partition == "semantic" and self.shards > 1:
+        if self.partition in ("semantic", "items") and self.shards > 1:
             read += ["backbone", "similarity"]
             code.append(self._network)
             files = self.backbone.fingerprint()

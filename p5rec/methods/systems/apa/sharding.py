@@ -18,7 +18,7 @@ from p5rec.data.earlier_events import EarlierEvents
 from ...baselines.fitting import seeded
 from ...needs import Inputs
 from .examples import Examples, prompts_of
-from .partition import embedded_shards, keyed_shards
+from .partition import embedded_shards, keyed_shards, titled_shards
 from .reading import open_reader
 from .settings import VALIDATION, ApaSettings, PromptText, shard_name
 
@@ -36,7 +36,8 @@ def write_parts(
         folder: receives the parts.
     """
     examples = training_examples(method, corpus, seed)
-    shard_of = shards_of(method, examples, seed, partial(_embeddings, method, seed))
+    embed = partial(_embeddings, method, seed)
+    shard_of = shards_of(method, examples, corpus.catalog.titles, seed, embed)
     for shard in range(method.shards):
         part = examples.take(np.flatnonzero(shard_of == shard))
         if method.permuted and len(part) > 1:
@@ -63,21 +64,30 @@ def training_examples(method: ApaSettings, corpus: Corpus, seed: int) -> Example
 
 
 def shards_of(
-    method: ApaSettings, examples: Examples, seed: int, embed: Callable[[Sequence[str]], np.ndarray]
+    method: ApaSettings,
+    examples: Examples,
+    titles: Sequence[str],
+    seed: int,
+    embed: Callable[[Sequence[str]], np.ndarray],
 ) -> np.ndarray:
     """``(R,)`` int64 the shard of each example.
 
     Args:
         method: the settings.
         examples: R examples.
+        titles: of the catalogue.
         seed: of the partition.
-        embed: prompts → ``(R, D)`` float32 unit vectors, for a semantic partition.
+        embed: texts → ``(n, D)`` float32 unit vectors, for clusters.
     """
     if method.shards == 1 or not len(examples):
         return np.zeros(len(examples), np.int64)
-    if method.partition != "semantic":
-        return keyed_shards(method.partition, examples, method.shards, seed)
-    return embedded_shards(embed(examples.prompts), method.shards, seed)
+    match method.partition:
+        case "semantic":
+            return embedded_shards(embed(examples.prompts), method.shards, seed)
+        case "items":
+            return titled_shards(examples.titles, titles, embed, method.shards, seed)
+        case kind:
+            return keyed_shards(kind, examples, method.shards, seed)
 
 
 def _embeddings(method: ApaSettings, seed: int, prompts: Sequence[str]) -> np.ndarray:
@@ -119,5 +129,12 @@ def _examples(
         log.event_keys[events[train[events]]]
         for events in map(np.append, np.split(before, offsets[1:-1]), instances.events)
     ]
-    prompts = prompts_of(instances.histories, instances.items, text, corpus.catalog.titles)
-    return Examples(keys[rows], log.user_keys[instances.users], prompts, instances.labels, shown)
+    titles = corpus.catalog.titles
+    return Examples(
+        keys[rows],
+        log.user_keys[instances.users],
+        prompts_of(instances.histories, instances.items, text, titles),
+        [titles[item] for item in instances.items],
+        instances.labels,
+        shown,
+    )
