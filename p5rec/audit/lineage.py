@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from p5rec.core.artefacts import LINEAGE, Artefact
+from p5rec.core.artefacts import LINEAGE, Artefact, Lineage
 from p5rec.core.types import Corpus
 from p5rec.core.working import MANIFEST
 from p5rec.data.prepare import SUMMARY, load_corpus
@@ -59,6 +59,8 @@ def audit_artefacts(root: Path, artefacts: Mapping[str, Artefact]) -> list[Findi
         if not len(lineage.events):
             continue
         corpus = next((corpora[k] for k in behind([key], artefacts) if k in corpora), None)
+        if corpus is None:
+            corpus = _trained_on(lineage, corpora.values())
         seen = np.zeros(0, dtype=bool)
         if corpus is not None:
             seen = lineage.contains(corpus.interactions.event_keys)
@@ -73,6 +75,16 @@ def audit_artefacts(root: Path, artefacts: Mapping[str, Artefact]) -> list[Findi
                 )
             )
     return findings
+
+
+def _trained_on(lineage: Lineage, corpora: Iterable[Corpus]) -> Corpus | None:
+    """The first corpus that has all events of ``lineage`` for training, for a stage that reads
+    parts of others and no corpus; None: there is none."""
+    for corpus in corpora:
+        train = corpus.interactions.event_keys[corpus.split.mask("train")]
+        if np.isin(lineage.events, train).all():
+            return corpus
+    return None
 
 
 def _unknown(

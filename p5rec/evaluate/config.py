@@ -19,6 +19,7 @@ from p5rec.tasks.registry import TASKS
 
 from .schema import SplitName, Unit
 
+MEAN = " + "  # joins the methods whose mean metric is compared
 RANKED_LISTS = "lists"  # marks the ranked lists of a method that also ranks for prompts
 
 
@@ -26,7 +27,9 @@ class PrimaryConfig(Config):
     """The primary comparison of a recipe, on the test split."""
 
     compare: tuple[str, str]
-    """The two methods, as in ``evaluate.compare``; the claim is that the first is better."""
+    """The two methods, as in ``evaluate.compare``; the claim is that the first is better. In place
+    of a method, ``a + b``: the mean of their metrics.
+    """
     metric: str
     """Metric of the claim, such as ``AUC`` or ``HR@10``."""
     task: str
@@ -45,7 +48,12 @@ class PrimaryConfig(Config):
     @property
     def methods(self) -> set[str]:
         """The names of the two methods, without their rating estimators."""
-        return {name.partition(" (")[0] for name in self.compare}
+        return {name.partition(" (")[0] for each in self.compare for name in averaged(each)}
+
+
+def averaged(name: str) -> list[str]:
+    """The methods whose mean metric a primary comparison names; most often one."""
+    return name.split(MEAN)
 
 
 class EvaluateConfig(Config):
@@ -166,7 +174,8 @@ def without_dropped(recipe: Any, lines: Lines) -> Any:
 
     def named(pair: tuple[str, str], *at: str | int) -> bool:
         here = _layer(lines, "evaluate", *at)
-        return not any(dropped.get(name.partition(" (")[0], here) > here for name in pair)
+        names = [name.partition(" (")[0] for each in pair for name in averaged(each)]
+        return not any(dropped.get(name, here) > here for name in names)
 
     def queried(family: str) -> bool:
         here = _layer(lines, "evaluate", "prompts", family)
@@ -248,7 +257,8 @@ def _compared_names(recipe: Any) -> dict[str, tuple[str | int, ...]]:
     """The names in comparisons → the key that has the name first."""
     evaluate, at = recipe.evaluate, dict[str, tuple[str | int, ...]]()
     if evaluate.primary is not None:
-        at |= dict.fromkeys(evaluate.primary.compare, ("evaluate", "primary", "compare"))
+        names = [name for each in evaluate.primary.compare for name in averaged(each)]
+        at |= dict.fromkeys(names, ("evaluate", "primary", "compare"))
     for n, pair in reversed([*enumerate(evaluate.compare)]):
         at |= dict.fromkeys(pair, ("evaluate", "compare", n))
     return at

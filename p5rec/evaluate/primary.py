@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from p5rec.core.errors import UserError, did_you_mean, input_error
-from p5rec.metrics.intervals import Statistic, paired, paired_error
+from p5rec.metrics.intervals import Statistic, combined, paired, paired_error
 
 from .blocks import LOWER_IS_BETTER
 from .compare import p_value
-from .config import PrimaryConfig
+from .config import PrimaryConfig, averaged
 from .measured import Measured, instances_of
 from .schema import Decision, Number, Primary, SplitName
 
@@ -86,12 +86,24 @@ def _pair(
     config: PrimaryConfig, measured: Sequence[Measured], split_name: SplitName
 ) -> tuple[_Side, _Side]:
     """The two methods, on the same test instances."""
-    a, b = (_side(name, config, measured, split_name) for name in config.compare)
+    a, b = (_mean_side(name, config, measured, split_name) for name in config.compare)
     if not (np.array_equal(a.users, b.users) and np.array_equal(a.items, b.items)):
         got = f"other instances of {config.compare[1]}"
         raise input_error("evaluate.primary", "two methods on the same test instances", got,
                           "name another pair")  # fmt: skip
     return a, b
+
+
+def _mean_side(
+    names: str, config: PrimaryConfig, measured: Sequence[Measured], split_name: SplitName
+) -> _Side:
+    """One method, or the mean of several on the same test instances."""
+    sides = [_side(name, config, measured, split_name) for name in averaged(names)]
+    first = sides[0]
+    return first._replace(
+        statistic=combined([each.statistic for each in sides], lambda each: np.mean(each, axis=0)),
+        by_seed=np.mean([each.by_seed for each in sides], axis=0),
+    )
 
 
 def _side(

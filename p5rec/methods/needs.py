@@ -82,7 +82,51 @@ class DerivedArtefact:
     needs: Mapping[str, Need] = field(default_factory=dict)
 
 
-Need = Codes | Texts | Vectors | Model | Component | DerivedArtefact
+@dataclass(frozen=True)
+class Part:
+    """A folder in the output of a separate stage.
+
+    Attributes:
+        of: the stage.
+        path: of the folder in its output.
+    """
+
+    of: DerivedArtefact
+    path: str
+
+
+@dataclass(frozen=True)
+class ContentArtefact:
+    """The output of a separate stage that reads parts of other stages, and not the data.
+
+    Its key has hashes of the files of its parts, so it stays the same where the data change and
+    these files do not. Its lineage holds the events that ``work`` returns and those of ``needs``,
+    but not the other events of the stages that wrote the parts.
+
+    Attributes:
+        stage: its name.
+        work: ``(inputs, folder) → events seen``; fills the folder. ``inputs`` are the folders of
+            parts and needs.
+        code: the functions that it calls.
+        settings: its settings, as plain data.
+        parts: what it reads of other stages, by name.
+        needs: its further inputs, by name.
+    """
+
+    stage: str
+    work: Callable[[Inputs, Path], Lineage]
+    code: tuple[Work, ...]
+    settings: Mapping[str, Any]
+    parts: Mapping[str, Part]
+    needs: Mapping[str, Need] = field(default_factory=dict)
+
+    @property
+    def upstream(self) -> dict[str, Need]:
+        """Everything that must exist before, by name: the stages of the parts, and the needs."""
+        return {**{name: part.of for name, part in self.parts.items()}, **self.needs}
+
+
+Need = Codes | Texts | Vectors | Model | Component | DerivedArtefact | ContentArtefact
 
 
 def needed_names(needs: Mapping[str, Need], kind: type[Texts | Vectors], seed: int) -> set[str]:
@@ -101,4 +145,6 @@ def needed_names(needs: Mapping[str, Need], kind: type[Texts | Vectors], seed: i
             names |= needed_names(need.method.needs(seed), kind, seed)
         elif isinstance(need, DerivedArtefact):
             names |= needed_names(need.needs, kind, seed)
+        elif isinstance(need, ContentArtefact):
+            names |= needed_names(need.upstream, kind, seed)
     return names

@@ -29,10 +29,11 @@ from p5rec.data.split import ALL
 from p5rec.data.train_events import permute_histories
 from p5rec.methods.base import LISTS, VALIDATION, Method
 from p5rec.methods.fitted import MODEL, Fitted
-from p5rec.methods.folder import complete
+from p5rec.methods.folder import complete, contents
 from p5rec.methods.needs import (
     Codes,
     Component,
+    ContentArtefact,
     DerivedArtefact,
     Inputs,
     Model,
@@ -350,6 +351,21 @@ class _Run:
                     inputs={"data": self.prepared.data, **_keys(needed)},
                 )
                 return stage.path, stage
+            case ContentArtefact():
+                stage = self._of_content(need)
+                return stage.path, stage
+
+    def _of_content(self, need: ContentArtefact) -> Artefact:
+        made = {name: self.quiet._one(part.of)[0] for name, part in need.parts.items()}
+        parts = {name: made[name] / part.path for name, part in need.parts.items()}
+        needed = self._inputs(need.needs)
+        return self.prepared.store.stage(
+            need.stage,
+            partial(_make_of_content, self, need, {**parts, **_folders(needed)}),
+            config=need.settings,
+            code=(_make_of_content, *need.code),
+            inputs={n: digest(contents(path)) for n, path in parts.items()} | _keys(needed),
+        )
 
     def seen(self, lineage: Lineage) -> Lineage:
         """``lineage`` in the keys of the original events, before histories were permuted."""
@@ -403,6 +419,10 @@ def _seen_by(model: Path) -> Lineage:
 
 def _make(run: _Run, need: DerivedArtefact, inputs: Inputs, folder: Path) -> Lineage:
     return run.seen(need.work(run.corpus, inputs, folder))
+
+
+def _make_of_content(run: _Run, need: ContentArtefact, inputs: Inputs, folder: Path) -> Lineage:
+    return run.seen(need.work(inputs, folder))
 
 
 def _complete(run: _Run, fit_stage: Artefact, query_inputs: Inputs, folder: Path) -> Lineage:

@@ -13,6 +13,7 @@ from p5rec.methods.checks import in_order
 from p5rec.methods.needs import (
     Codes,
     Component,
+    ContentArtefact,
     DerivedArtefact,
     Model,
     Need,
@@ -199,6 +200,8 @@ class JobGraph:
                     jobs |= self._needed(method, nth)
                 case DerivedArtefact():
                     jobs |= self._producers_of(need.needs, nth)
+                case ContentArtefact():
+                    jobs |= self._producers_of(need.upstream, nth)
         return jobs
 
     def _seed(self, method: Method, nth: int) -> int:

@@ -39,3 +39,26 @@ def prompt_batches(
             ids, mask = pad([prompts[n] for n in numbers], opened.vocabulary.pad)
             yield numbers, ids.to(device), mask.to(device)
             advance(len(numbers))
+
+
+def equal_blocks(
+    lengths: np.ndarray, size: int = 16, step: int = 16
+) -> Iterator[tuple[np.ndarray, int, int]]:
+    """Prompts in blocks whose shape depends on a prompt's own length alone.
+
+    Products of one shape round a row in one way, so what is computed for a prompt does not depend
+    on the other prompts, if a block is filled up to ``size``.
+
+    Args:
+        lengths: ``(B,)`` tokens of each prompt.
+        size: prompts of a block.
+        step: the width of a block is a multiple of it.
+
+    Yields:
+        The prompts ``(b,)`` of a block, at most ``size``; ``size``; and the width, longest first.
+    """
+    widths = -(-lengths // step) * step
+    for width in np.unique(widths)[::-1].tolist():
+        same = np.flatnonzero(widths == width)
+        for start in range(0, len(same), size):
+            yield same[start : start + size], size, width

@@ -90,6 +90,23 @@ def test_lower_losses_win() -> None:
     assert primary_result(backwards, measured, 0).verdict == "no"
 
 
+def test_a_mean_of_methods_is_compared() -> None:
+    measured = [
+        predicted(name, signal, split, seed)
+        for split in ("test", "valid")
+        for name, signal, seed in (("a", 1.5, 1), ("b", 0.2, 2), ("c", 0.6, 3))
+    ]
+    config = PrimaryConfig(**CLAIM | {"compare": ("a", "b + c")})
+    found = primary_result(config, measured, 0)
+    alone = [primary_result(PrimaryConfig(**CLAIM | {"compare": ("a", x)}), measured, 0).value
+             for x in "bc"]  # fmt: skip
+    assert found.value == pytest.approx(np.mean(np.array(alone, float)))
+    assert found.b == "b + c"
+    assert config.methods == {"a", "b", "c"}
+    with pytest.raises(UserError, match=r"evaluate\.primary\.compare: expected a method"):
+        primary_result(PrimaryConfig(**CLAIM | {"compare": ("a", "b + d")}), measured, 0)
+
+
 def test_items_are_resampled_together() -> None:
     measured = entries(1.0, 0.8)
     found = primary_result(PrimaryConfig(**CLAIM, resample="items"), measured, 0)
