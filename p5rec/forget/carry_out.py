@@ -114,8 +114,8 @@ def _check_fresh(held: Iterable[str], folders: Sequence[Path], stages: Stages) -
         UserError: a run does.
     """
     used = {key for folder in folders for key in stages.of_run(folder)}
-    if stale := sorted(used & {*held}):
-        names = ", ".join(stages.by_key[key].name for key in stale)
+    if stale := used & {*held}:
+        names = ", ".join(sorted(stages.by_key[key].name for key in stale))
         raise UserError(
             f"expected every stage that saw the events to be computed again, got {names} from the "
             "cache; report this error: the stage's key lacks something that it reads"
