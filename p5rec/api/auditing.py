@@ -12,7 +12,7 @@ import polars as pl
 from p5rec.audit.checks import audit_target
 from p5rec.audit.findings import SEVERITIES, Finding
 from p5rec.audit.targets import Target
-from p5rec.data.build import read_log
+from p5rec.data.reading import read_log
 
 from .dataset import Dataset
 from .frames import Frame, Kind, caller_names, to_kind

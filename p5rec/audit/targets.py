@@ -14,11 +14,12 @@ from p5rec.core.item_codes import ItemCodes
 from p5rec.core.paths import cache_home
 from p5rec.core.recipes import YAML, config_path, shipped
 from p5rec.core.types import Corpus
-from p5rec.data.build import build, read_log
+from p5rec.data.build import build
 from p5rec.data.config import DataConfig, read_section
 from p5rec.data.files import KINDS, existing, kind
 from p5rec.data.prepare import SUMMARY, load_corpus
 from p5rec.data.rawlog import RawLog
+from p5rec.data.reading import read_log
 from p5rec.data.sources import amazon, movielens
 from p5rec.data.tables import column_names
 from p5rec.evaluate.schema import RECORD, load_report

@@ -33,6 +33,7 @@ COMMANDS = {
     "compare": ("compare", "Compare zero-shot, few-shot and fine-tuned models with baselines."),
     "refit": ("refit", "Fit a validated method to all events, for production."),
     "update": ("update", "Update a model with the new events of a log."),
+    "forget": ("forget", "Forget people or events exactly, with a receipt."),
     "recommend": (
         "recommend",
         "Write ranked lists, ratings, clicks or explanations of a trained model.",

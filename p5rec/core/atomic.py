@@ -28,6 +28,13 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[Any]:
         temporary.unlink(missing_ok=True)
 
 
+def write_secret(path: Path, content: bytes) -> None:
+    """Writes a file that its owner alone can read, atomically."""
+    with atomic_write(path, "wb") as handle:
+        os.fchmod(handle.fileno(), 0o600)
+        handle.write(content)
+
+
 def sweep(path: Path) -> None:
     """Removes the temporary files that killed writers of ``path`` left.
 

@@ -21,9 +21,9 @@ from .describe import tied_share
 from .event_columns import BEHAVIOUR, check_further, context_summary, event_columns
 from .items import check_known
 from .profile import profile_events
-from .rawlog import TEXTS, RawLog, Source
+from .rawlog import TEXTS, RawLog
+from .reading import read_log
 from .reduce import k_core, one_per_pair, repeats, time_order
-from .registry import SOURCES
 from .split import ALL, make_split
 from .times import AmbiguousTimes, microseconds
 
@@ -90,16 +90,6 @@ def build(
     if evaluable:
         check_evaluable(summary, where)
     return corpus, summary
-
-
-def read_log(config: DataConfig) -> RawLog:
-    """Reads the files of ``config``.
-
-    Raises:
-        UserError: an input is missing or broken.
-    """
-    source: Source = SOURCES.get(config.source)
-    return source.read(config)
 
 
 def _in_baskets(events: pl.DataFrame, config: DataConfig) -> pl.DataFrame:

@@ -227,9 +227,18 @@ class DataConfig(Config):
     """
 
     @property
-    def by_part(self) -> dict[str, DataConfig]:
-        """The config of each part, by name."""
-        return {name: DataConfig(**part.dump()) for name, part in self.parts.items()}
+    def leaves(self) -> dict[str, DataConfig]:
+        """The config of each part, by name; this config, with the name "", if it has no parts.
+
+        The columns of events are those of the whole corpus.
+        """
+        if not self.parts:
+            return {"": self}
+        columns = {n: getattr(self, n) for n in ("context", "label", "behaviour")}
+        return {
+            name: DataConfig(**part.dump()).model_copy(update=columns)
+            for name, part in self.parts.items()
+        }
 
     @property
     def of_baskets(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -16,6 +17,7 @@ from p5rec.core.artefacts import (
     Artefact,
     Lineage,
     Store,
+    digest,
     file_sha256,
     read_json,
     write_json,
@@ -32,7 +34,9 @@ from .fetch import WHEELS
 from .files import existing, shards
 from .items import item_file
 from .rawlog import TEXTS, Source
+from .reading import forgotten_in
 from .registry import SOURCES
+from .tombstones import Tombstones
 from .users import user_file
 
 SUMMARY = "summary.json"
@@ -66,7 +70,7 @@ def check_files(config: DataConfig) -> None:
         UserError: a line for each file that is missing.
     """
     if config.parts:
-        all_of(*(partial(check_files, part) for part in config.by_part.values()))
+        all_of(*(partial(check_files, part) for part in config.leaves.values()))
         return
     source: Source = SOURCES.get(config.source)
     fetched = config.path in WHEELS
@@ -89,17 +93,46 @@ def prepare_data(config: DataConfig, store: Store, *, evaluable: bool = True) ->
     for role, path in SOURCES.get(config.source).files(config).items():
         if (artefact := store.artefact_of(path)) is not None:
             inputs[role] = artefact
-    sources = [config.source, *sorted({part.source for part in config.parts.values()})]
     data = store.stage(
         "data",
         partial(prepare, config, evaluable=evaluable),
-        config=config.dump(),
-        code=(prepare, *map(SOURCES.target, sources)),
+        config=config.dump() | _forgotten(config, store, inputs),
+        code=(prepare, *map(SOURCES.target, _sources(config))),
         inputs=inputs,
     )
     if evaluable:  # the cached stage may come from a command that does not evaluate
         check_evaluable(read_json(data.path / SUMMARY), Path(config.path or config.source))
     return data
+
+
+def _forgotten(
+    config: DataConfig, store: Store, inputs: Mapping[str, Artefact | str]
+) -> dict[str, str]:
+    """The part of the data stage's config that names forgotten events; empty if there are none.
+
+    A stage of its own, so files are not read for it again while they and the tombstones stay.
+    """
+    marks = Tombstones.read().marks
+    if not len(marks):
+        return {}
+
+    def find(out: Path) -> Lineage:
+        write_json(out / SUMMARY, forgotten_in(config))
+        return Lineage.none()
+
+    found = store.quiet().stage(
+        "forgotten",
+        find,
+        config={**config.dump(), "tombstones": digest(marks.tolist())},
+        code=(forgotten_in, *map(SOURCES.target, _sources(config))),
+        inputs=inputs,
+    )
+    digest_of_marks: str = read_json(found.path / SUMMARY)
+    return {"forgotten": digest_of_marks} if digest_of_marks else {}
+
+
+def _sources(config: DataConfig) -> list[str]:
+    return [config.source, *sorted({part.source for part in config.parts.values()})]
 
 
 def prepare(config: DataConfig, out: Path, *, evaluable: bool = True) -> Lineage:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from p5rec.core.errors import UserError
-from p5rec.data.build import read_log
 from p5rec.data.config import DataConfig
+from p5rec.data.reading import read_log
 
 HEAD = "user,item,time,name\n"
 

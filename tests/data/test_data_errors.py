@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 
 from p5rec.core.errors import UserError
-from p5rec.data.build import build, read_log
+from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.describe import dropped_notes
 from p5rec.data.prepare import prepare_folder
+from p5rec.data.reading import read_log
 
 HEAD = "user,item,time,rating\n"
 GOOD = "a,x,1,5\na,y,2,4\na,z,3,3\n"

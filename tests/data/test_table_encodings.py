@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from hand_tables import events, log, refused, table
 
-from p5rec.data.build import read_log
 from p5rec.data.config import DataConfig
 from p5rec.data.files import Dialect
 from p5rec.data.known import read_columns
+from p5rec.data.reading import read_log
 
 NAMES = "user,item,time\nJosé,x,1\nJosé,y,2\nJosé,z,3\n"
 

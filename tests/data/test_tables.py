@@ -16,10 +16,11 @@ from hand_tables import events, log, refused, table
 from typer.testing import CliRunner
 
 from p5rec.cli.main import app
-from p5rec.data.build import build, read_log
+from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.known import read_columns
 from p5rec.data.prepare import input_digests, load_corpus, prepare_folder
+from p5rec.data.reading import read_log
 from p5rec.data.tables import read_table
 
 

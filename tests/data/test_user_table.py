@@ -10,10 +10,11 @@ import pytest
 
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
-from p5rec.data.build import build, read_log
+from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.describe import describe, user_table_notes
 from p5rec.data.prepare import input_digests, load_corpus, prepare
+from p5rec.data.reading import read_log
 from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import unnamed_view

@@ -11,6 +11,7 @@ import polars as pl
 from p5rec.core.errors import UserError, input_error
 from p5rec.data.config import DataConfig
 from p5rec.data.rawlog import RawLog, Source
+from p5rec.data.reading import read_log
 from p5rec.data.registry import SOURCES
 
 DOMAIN = "domain"  # the item attribute that names the part
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 def files(config: DataConfig) -> dict[str, Path]:
     """The files of all parts, by ``part/role``."""
-    paths = _each(config, lambda source, part: source.files(part))
+    paths = _each(config, lambda part: SOURCES.get(part.source).files(part))
     return {f"{name}/{role}": path for name, own in paths.items() for role, path in own.items()}
 
 
@@ -32,7 +33,7 @@ def read(config: DataConfig) -> RawLog:
     Raises:
         UserError: a part is missing or broken, or an attribute has different types.
     """
-    logs = _each(config, lambda source, part: source.read(part))
+    logs = _each(config, read_log)
     ordinal = any(log.ordinal for log in logs.values())
     shared = [n for n in next(iter(logs.values())).events.columns if all(
         n in log.events.columns for log in logs.values()
@@ -48,16 +49,12 @@ def read(config: DataConfig) -> RawLog:
     return RawLog(pl.concat(events), _items(logs), paths, ordinal, incomplete)
 
 
-def _each(config: DataConfig, work: Callable[[Source, DataConfig], T]) -> dict[str, T]:
+def _each(config: DataConfig, work: Callable[[DataConfig], T]) -> dict[str, T]:
     """The result of ``work`` on each part, by name; the errors of all parts name theirs."""
     done, lines = {}, list[str]()
-    for name, part in config.by_part.items():
-        # the columns of events are those of the whole corpus
-        own = part.model_copy(
-            update={n: getattr(config, n) for n in ("context", "label", "behaviour")}
-        )
+    for name, part in config.leaves.items():
         try:
-            done[name] = work(SOURCES.get(part.source), own)
+            done[name] = work(part)
         except UserError as error:
             lines += [f"data.parts.{name}: {line}" for line in error.lines]
     if lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -36,6 +37,8 @@ class AnswerCache:
             return None
         with suppress(UserError, TypeError):  # a damaged file is asked for again
             answer = Answer(**read_json(path))
+            with suppress(OSError):  # a read-only cache
+                os.utime(path)  # the time of last use
             self.hits += 1
             return answer
         return None

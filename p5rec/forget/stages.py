@@ -1,0 +1,156 @@
+"""The stages of a store as a graph, and those that saw given events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from p5rec.core.artefacts import Lineage, digest, read_json
+from p5rec.core.using import REPORT, read_runs
+from p5rec.core.working import MANIFEST, missing
+from p5rec.data.prepare import load_corpus
+
+from .wanted import events_of
+
+DATA, COUNTS = "data", "forgotten"
+FORGOTTEN = ("forgotten", "tombstones")  # entries of a data stage's config that forgetting adds
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A finished stage.
+
+    Attributes:
+        path: its folder.
+        manifest: its manifest.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """``name/key``."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    @property
+    def kind(self) -> str:
+        """The name without the key."""
+        return self.path.parent.name
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """The keys of the stages, or the hashes of the files, that it read."""
+        inputs: Mapping[str, str] = self.manifest["inputs"]
+        return inputs
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """All finished stages of a store.
+
+    Attributes:
+        root: the store's folder.
+        by_key: key → stage.
+    """
+
+    root: Path
+    by_key: Mapping[str, Stage]
+
+    @classmethod
+    def read(cls, root: Path) -> Stages:
+        """The stages under ``root``; damaged ones are left out."""
+        folders = sorted(path.parent for path in root.glob(f"[!.]*/[!.]*/{MANIFEST}"))
+        finished = [Stage(f, read_json(f / MANIFEST)) for f in folders if not missing(f)]
+        return cls(root, {stage.path.name: stage for stage in finished})
+
+    def of_run(self, folder: Path) -> dict[str, Stage]:
+        """The stages that the run in ``folder`` uses, directly or through others, by key; without
+        the counts of tombstones in its files."""
+        direct = [
+            name.split("/")[1]
+            for run, names in read_runs(self.root).values()
+            if Path(run) == folder.resolve()
+            for name in names
+        ]
+        used = self._closure(direct, lambda key: self.by_key[key].inputs.values())
+        return {key: stage for key, stage in used.items() if stage.kind != COUNTS}
+
+    def holding(self, keys: np.ndarray) -> dict[str, Stage]:
+        """The stages that saw events, by key.
+
+        Prepared data see the events in them. A stage sees those of its lineage, and what the
+        stages that it read saw.
+
+        Args:
+            keys: ``(n, 2)``, see :attr:`.wanted.Wanted.keys`.
+        """
+        logs = {
+            key: load_corpus(stage.path).interactions
+            for key, stage in self.by_key.items()
+            if stage.kind == DATA
+        }
+        seen = {key: log.event_keys[events_of(keys, log)] for key, log in logs.items()}
+        every = np.unique(np.concatenate([np.zeros(0, np.uint64), *seen.values()]))
+        own = [key for key, events in seen.items() if len(events)]
+        own += [
+            key for key, stage in self.by_key.items()
+            if stage.kind != DATA and Lineage.read(stage.path).contains(every).any()
+        ]  # fmt: skip
+        readers: dict[str, list[str]] = {}
+        for key, stage in self.by_key.items():
+            for read in stage.inputs.values():
+                readers.setdefault(read, []).append(key)
+        frames = [
+            read for key in own if self.by_key[key].kind == DATA
+            for read in self.by_key[key].inputs.values() if read in self.by_key
+        ]  # fmt: skip
+        return self._closure([*own, *frames], lambda key: readers.get(key, ()))
+
+    def other_runs(self, keys: np.ndarray, folders: Collection[Path]) -> tuple[str, ...]:
+        """The folders of runs, other than ``folders``, whose stages saw events.
+
+        Args:
+            keys: ``(n, 2)``, see :attr:`.wanted.Wanted.keys`.
+        """
+        held, known = self.holding(keys).keys(), {folder.resolve() for folder in folders}
+        return tuple(
+            run for run, _ in read_runs(self.root).values()
+            if Path(run) not in known
+            and (Path(run) / REPORT).is_file()
+            and held & self.of_run(Path(run)).keys()
+        )  # fmt: skip
+
+    def identity(self, key: str) -> str:
+        """A hash that a stage shares with the one that is computed in its place after forgetting:
+        of its config and the stages that it reads, without its code and the files' content."""
+        if key not in self._identities:
+            stage = self.by_key[key]
+            config = {k: v for k, v in stage.manifest["config"].items() if k not in FORGOTTEN}
+            inputs = {
+                name: self.identity(read) if read in self.by_key else ""
+                for name, read in stage.inputs.items()
+            }
+            self._identities[key] = digest([stage.kind, config, inputs])
+        return self._identities[key]
+
+    @cached_property
+    def _identities(self) -> dict[str, str]:
+        return {}
+
+    def _closure(
+        self, first: Iterable[str], following: Callable[[str], Iterable[str]]
+    ) -> dict[str, Stage]:
+        todo, found = list(first), dict[str, Stage]()
+        while todo:
+            key = todo.pop()
+            if key in found or key not in self.by_key:
+                continue
+            found[key] = self.by_key[key]
+            todo += following(key)
+        return found
