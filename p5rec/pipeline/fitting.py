@@ -253,10 +253,12 @@ class _Run:
         )
 
     def seconds(self, fit_stage: Artefact) -> float:
-        """The time of the stage that fitted it, and of its components' fits."""
+        """The time of the stage that fitted it, of its components' fits, and of the stages that it
+        needs and that read parts of others."""
         needs = self.method.needs(self.seed).values()
+        read = [self.quiet._of_content(need) for need in needs if isinstance(need, ContentArtefact)]
         components = [self.quiet.component(need) for need in needs if isinstance(need, Component)]
-        spent: float = fit_stage.manifest["seconds"]
+        spent: float = sum(stage.manifest["seconds"] for stage in (fit_stage, *read))
         return spent + sum(component.seconds(component.fit()) for component in components)
 
     @property
