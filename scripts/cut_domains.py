@@ -24,7 +24,11 @@ def main() -> None:
     parser.add_argument("--item", default="item", help="the column of item ids")
     parser.add_argument("--parts", type=int, default=3, help="equal parts of the items")
     options = parser.parse_args()
+    if not options.log.is_file():
+        parser.error(f"{options.log}: expected a log, got nothing there")
     log = pl.read_ndjson(options.log)
+    if options.item not in log.columns:
+        parser.error(f"--item: expected one of {', '.join(log.columns)}, got {options.item}")
     part = id_keys(log[options.item].to_list()) % np.uint64(options.parts)
     last = part == np.uint64(options.parts - 1)
     domain = pl.Series("domain", np.where(last, "second", "first").tolist())

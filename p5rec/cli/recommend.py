@@ -144,7 +144,8 @@ def recommend(
     `accelerate launch` or `torchrun` the processes share the queries.
 
     Table files are CSV, TSV, Parquet or JSON lines. Lists have the columns user, rank (from 1),
-    item, title, score (log-probability). Ratings are on the data's scale, clicks are probabilities.
+    item, title, score (of the method: a higher one ranks first). Ratings are on the data's scale,
+    clicks are probabilities.
     """
     queries.check(what)
     from p5rec.core.errors import all_of

@@ -84,6 +84,8 @@ def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = Non
     lm = bundle.model.lm
     adapter = set()
     if is_adapted(lm):
+        for own in lm.peft_config.values():  # the name, not this machine's path
+            own.base_model_name_or_path = bundle.settings.backbone.source
         lm.save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
         adapter = {name for name, _ in bundle.model.named_parameters() if "lora_" in name}
     state = trainable_state(bundle.model)

@@ -42,6 +42,7 @@ from .phrases import RERUN
 from .terminal import table
 
 LOG = "metrics.jsonl"
+LISTS_OF_RUN = "lists"  # a folder
 AGREEMENT = "plots/agreement.png"
 RANKED_BY = "NDCG@10"
 DATA_CURVE = "plots/data.png"
@@ -117,7 +118,8 @@ def _write_lists(predictions: Repeated, corpus: Corpus, folder: Path) -> None:
     for name, runs in predictions.items():
         if (runs[0].path / LISTS).is_file():
             frame = to_frame(read_lists(runs[0].path), corpus.catalog, corpus.user_ids)
-            write_lists(frame, folder / f"lists/{name}.parquet", folder / f"lists/{name}.jsonl")
+            path = folder / LISTS_OF_RUN / name
+            write_lists(frame, path.with_name(f"{name}.parquet"), path.with_name(f"{name}.jsonl"))
 
 
 def _draw_agreement(cfg: Any, ids: Repeated, measured: Sequence[Measured], folder: Path) -> str:
@@ -208,7 +210,9 @@ def show(
     print()
     print(table(load_report(out)))
     print(f"\nreport  {out}/report.html   (text: {out}/report.md, data: {out}/report.json)")
-    print(f"lists   {out}/lists/<method>.parquet and .jsonl: user, rank, item, title, score")
+    if (out / LISTS_OF_RUN).is_dir():
+        lists = out / LISTS_OF_RUN / "<method>"
+        print(f"lists   {lists}.parquet and .jsonl: user, rank, item, title, score")
     if ids:
         print(f"ids     {out}/ids/<name>: inspect them with `p5rec ids inspect`")
     if fitted:

@@ -317,3 +317,13 @@ def test_items_that_share_codes_are_ranked_by_their_number_only() -> None:
     torch.testing.assert_close(again, scores)
     with pytest.raises(ValueError, match="need items: positions, and item_embeddings: false"):
         make_bundle(scratch(), codes)
+
+
+def test_a_saved_adapter_names_its_base_and_no_path_of_the_machine(tmp_path: Path) -> None:
+    backbone = llama(save_llama(tmp_path / "base"), lora=True)
+    bundle = make_bundle(backbone, some_codes())
+    bundle.model.lm.peft_config["default"].base_model_name_or_path = "/home/somebody/cache/base"
+    save_bundle(bundle, tmp_path / "saved")
+    config = json.loads((tmp_path / "saved/adapter/adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == backbone.source
+    assert "somebody" not in (tmp_path / "saved/adapter/README.md").read_text()
