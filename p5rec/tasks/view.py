@@ -22,6 +22,7 @@ from p5rec.core.types import SPLITS, TRAIN, Catalog, Corpus
 from p5rec.data.available import Available
 from p5rec.data.earlier_events import EarlierEvents
 from p5rec.data.item_tree import ItemTree, TreeConfig, TreeItems, grow
+from p5rec.data.points import Points
 from p5rec.data.negatives import sample_negatives
 
 from .literal import Literal, literal, squeeze
@@ -121,6 +122,7 @@ class Shown(NamedTuple):
 
     notes: Sequence[str | None] = ()
     retrieved: Mapping[int, np.ndarray] = {}
+    points: Points | None = None
 
 
 DATA_ALONE = Shown()
@@ -139,6 +141,7 @@ class CorpusView:
         shape: of the tree.
         retrieved: event row → the items that a retriever finds for its user before the event;
             empty: there is no retriever.
+        points: vectors of items and users, which prompts can hold; None: there are none.
     """
 
     corpus: Corpus
@@ -148,6 +151,7 @@ class CorpusView:
     codes: np.ndarray | None = field(default=None, kw_only=True)
     shape: TreeConfig = field(default=TreeConfig(), kw_only=True)
     retrieved: Mapping[int, np.ndarray] = field(default_factory=dict, kw_only=True)
+    points: Points | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if len(self.names.ids) != len(self.corpus.catalog):
@@ -167,6 +171,10 @@ class CorpusView:
             data.add("factors")
         if any(self.notes):
             data.add("notes")
+        if self.points is not None:
+            data.add("points")
+            data |= {"traits"} if any(self.short_values) else set()
+            data |= {"years"} if any(self.decades) else set()
         return frozenset(data)
 
     @cached_property
@@ -279,6 +287,20 @@ class CorpusView:
         chosen = split.of_event == TRAIN if split.profile is None else split.profile
         return own[chosen[own]]
 
+    def fans(self, item: int) -> np.ndarray:
+        """The users who liked an item in training, each once, ascending."""
+        users, offsets = self._fans
+        return users[offsets[item] : offsets[item + 1]]
+
+    @cached_property
+    def _fans(self) -> tuple[np.ndarray, np.ndarray]:
+        """Users who liked an item, by item, and ``(N + 1,)`` the first of each item."""
+        log = self.corpus.interactions
+        liked = self.liked & (self.corpus.split.of_event == TRAIN)
+        pairs = np.unique(np.stack([log.items[liked], log.users[liked]], axis=1), axis=0)
+        offsets = np.searchsorted(pairs[:, 0], np.arange(log.n_items + 1))
+        return pairs[:, 1], offsets
+
     def user_items(self, user: int) -> np.ndarray:
         """Items of all events of the user, in every split."""
         log = self.corpus.interactions
@@ -330,6 +352,23 @@ class CorpusView:
             )
             for known in self.attributes
         ]
+
+    @cached_property
+    def short_values(self) -> list[tuple[str, ...]]:
+        """``(N,)`` short attribute values of each item, without years."""
+        return [
+            tuple(dict.fromkeys(v for _, values in known for v in values if _is_trait(v)))
+            for known in self.attributes
+        ]
+
+    @cached_property
+    def decades(self) -> list[str]:
+        """``(N,)`` the decade of each item's year, such as ``1990s``; "" without a year."""
+        years = [
+            next((v for name, values in known for v in values if _is_year(name, v)), "")
+            for known in self.attributes
+        ]
+        return [f"{year[:-1]}0s" if year else "" for year in years]
 
     @cached_property
     def tree(self) -> ItemTree:

@@ -26,6 +26,7 @@ from p5rec.models.multitask import MultitaskModel
 
 from .alignment.objectives import Objective, supervised
 from .callbacks.checkpoints import FOLDER, RUN, newest_intact
+from .callbacks.adapter_first import AdapterFirst
 from .callbacks.divergence import Divergence
 from .callbacks.memory import ReturnMemory
 from .callbacks.progress import MetricsFile, Progress
@@ -137,6 +138,7 @@ def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
             raise UserError(f"train.{key}: expected none for a model with an encoder; remove it")
     network = model.causal
     lacking = {
+        "adapter_steps": config.adapter_steps and model.point_adapter is None,
         "packing": config.packing and not model.traits.packing,
         "shared_history": config.shared_history
         and not (model.traits.relative_positions if model.seq2seq else model.traits.kv_cache),
@@ -170,6 +172,8 @@ def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) ->
     progress, interrupt = Progress(trainer.final_weights), Interrupt()
     saver = SaveByTime(trainer.recipe.save_minutes)
     own = (progress, MetricsFile(folder / "metrics.jsonl"), saver, interrupt, ReturnMemory())
+    if trainer.recipe.adapter_steps:
+        own = (*own, AdapterFirst(trainer.model, trainer.recipe.adapter_steps))
     for callback in own:
         trainer.add_callback(callback)
     if eval_fn is not None:
