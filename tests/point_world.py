@@ -10,10 +10,15 @@ import pyarrow as pa
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.features import Users
+from p5rec.core.publishing import copy_or_link
 from p5rec.core.rng import derive_rng, id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
 from p5rec.data.vector_store import AboutVectors, VectorStore
 from p5rec.methods.base import Method
+from p5rec.methods.folder import complete
+from p5rec.methods.systems.elm.space import points_of
+from p5rec.metrics.text import exact_matches
+from p5rec.tasks.view import CorpusView, unnamed_view
 
 GENRES = ("Crime", "Drama", "Opera", "Space")
 YEARS = (1950, 1970, 1990)
@@ -54,13 +59,20 @@ def point_world(
     )
     of_event = np.select([place == events - 1, place == events - 2], [TEST, VALID], TRAIN)
     genres = [sorted({GENRES[a], GENRES[b]}) for a, b in zip(genre, second, strict=True)]
-    table = {"item": item_ids, "title": item_ids, "genres": genres, "year": [YEARS[y] for y in year]}
+    table = {
+        "item": item_ids,
+        "title": item_ids,
+        "genres": genres,
+        "year": [YEARS[y] for y in year],
+    }
     split = Split("last", of_event.astype(np.int8))
     corpus = Corpus(log, Catalog(pa.table(table)), Users(pa.table({"user": user_ids})), split)
     return corpus, vectors.astype(np.float32)
 
 
-def save_vectors(corpus: Corpus, vectors: np.ndarray, folder: Path, *, permuted: bool = False) -> Path:
+def save_vectors(
+    corpus: Corpus, vectors: np.ndarray, folder: Path, *, permuted: bool = False
+) -> Path:
     """Stores a vector for each item, or, ``permuted``, for each that of another."""
     about = AboutVectors(of="items", source="file")
     store = VectorStore.of(corpus.interactions.item_keys, vectors, about, Lineage.none())
@@ -70,9 +82,6 @@ def save_vectors(corpus: Corpus, vectors: np.ndarray, folder: Path, *, permuted:
 
 def elm(method: Method, corpus: Corpus, space: Path, texts: Path, root: Path) -> Path:
     """A complete folder of ``method``, fitted to ``corpus``."""
-    from p5rec.core.publishing import copy_or_link
-    from p5rec.methods.folder import complete
-
     (root / "fit").mkdir(parents=True)
     (root / "work").mkdir()
     method.fit(corpus, root / "fit", seed=0, inputs={"space": space})
@@ -81,14 +90,13 @@ def elm(method: Method, corpus: Corpus, space: Path, texts: Path, root: Path) ->
     return root / "model"
 
 
-def accuracy(predictor: Any, corpus: Corpus, family: str) -> np.ndarray:
-    """``(B,)`` 1 where the answer about a held-out item is right."""
-    from p5rec.metrics.text import exact_matches
-    from p5rec.tasks.view import CorpusView, unnamed_view
-
-    from p5rec.methods.systems.elm.space import points_of
-
+def view_of(predictor: Any, corpus: Corpus) -> CorpusView:
+    """The corpus with the points of a predictor's space."""
     points = points_of(corpus, predictor.space.points)
-    view = CorpusView(corpus, unnamed_view(corpus).names, points=points)
-    answers = predictor.answers(view, family, "test", "all", 0)
+    return CorpusView(corpus, unnamed_view(corpus).names, points=points)
+
+
+def right_answers(predictor: Any, corpus: Corpus, family: str) -> np.ndarray:
+    """``(B,)`` 1 where the answer about a held-out item is right."""
+    answers = predictor.answers(view_of(predictor, corpus), family, "test", "all", 0)
     return exact_matches(answers.texts, answers.expected)

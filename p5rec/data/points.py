@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from p5rec.core.rng import keyed, uniform
+from p5rec.core.rng import by_key
 from p5rec.core.types import TEST, TRAIN, VALID, Corpus
 
 # shares of items, and of users, that no training prompt is about
@@ -39,7 +39,7 @@ class Points:
         """The space of ``items (N, d)``. A user is the mean of the items of the user's liked
         training events, or of all training events where none is liked.
 
-        The split of an item or a user depends on its key alone.
+        The split of items and users follows the seeded order of their keys.
 
         Args:
             corpus: the data.
@@ -107,10 +107,13 @@ class Points:
 
 
 def split_of(keys: np.ndarray) -> np.ndarray:
-    """``(n,)`` int8: the split of the entities with ``keys (n,)``."""
-    drawn = uniform(keyed(keys, 0, "held-out points"))
-    held_out = [drawn < TESTED, drawn < TESTED + VALIDATED]
-    return np.select(held_out, [TEST, VALID], TRAIN).astype(np.int8)
+    """``(n,)`` int8: the split of the entities with ``keys (n,)``, at least one in each held-out
+    split. Removing an entity moves at most one other into each of them."""
+    order, split = by_key(keys, 0, "held-out points"), np.full(len(keys), TRAIN, np.int8)
+    tested, validated = (max(1, int(share * len(keys))) for share in (TESTED, VALIDATED))
+    split[order[:tested]] = TEST
+    split[order[tested : tested + validated]] = VALID
+    return split
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

@@ -149,9 +149,7 @@ def fit_prompt(
     return tokens._replace(ids=tokens.ids[-max_tokens:], soft=soft, cut=True)
 
 
-def _tokens(
-    tokenizer: PreTrainedTokenizerBase, example: Example, soft_tokens: int
-) -> PromptTokens:
+def _tokens(tokenizer: PreTrainedTokenizerBase, example: Example, soft_tokens: int) -> PromptTokens:
     """The whole prompt; where a vector stands, ``soft_tokens`` padding tokens hold its place."""
     chat = bool(tokenizer.chat_template) and example.past is None  # a sequence of items is no chat
     if chat:

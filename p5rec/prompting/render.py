@@ -200,7 +200,7 @@ def _render(
 
 def _points(template: Template, record: Record, examples: Sequence[Record]) -> np.ndarray | None:
     """``(V, d)`` the vectors of a prompt in the order of its text; None: it has none."""
-    order = [name for _, name in slots(template.source)]
+    order = [name for _, name in slots(template.source) if name is not None]
     own = [name for name in order if name in record.points]
     vectors: list[np.ndarray] = []
     for name in order:

@@ -108,7 +108,9 @@ def sample_records(task: str) -> list[Record]:
 def _with_points(view: CorpusView) -> CorpusView:
     """The view with a vector of each book: its genres and its year."""
     names = sorted({name for _, genres, _ in BOOKS for name in genres})
-    books = [[float(n in genres) for n in names] + [(year - 1995) / 50] for _, genres, year in BOOKS]
+    books = [
+        [float(n in genres) for n in names] + [(year - 1995) / 50] for _, genres, year in BOOKS
+    ]
     return replace(view, points=Points.of(view.corpus, np.array(books), view.liked))
 
 

@@ -1,7 +1,7 @@
 """Tasks about points of a space, whose answers the data determine.
 
-They follow the tasks of ELM (Tennenholtz et al. 2024, arXiv:2310.04475, appendix): a language model
-reads the vector of an item, or of a user, and answers in words. The answers of the paper come from a
+They follow the tasks of ELM (Tennenholtz et al. 2024, arXiv:2310.04475): a language model reads
+the vector of an item, or of a user, and answers in words. The answers of the paper come from a
 larger language model; these are computed from titles, attributes and training events.
 """
 
@@ -194,8 +194,8 @@ def _build(
 ) -> Record:  # fmt: skip
     points, values, text = answer(view, row, rng)
     shown: dict[str, Value] = {**dict.fromkeys(points, ""), **values, "answer": limits.cut(text)}
-    owner = {"item": row} if of == "items" else {"user": row}
-    return Record(f"point-{name}", shown, points=points, **owner)
+    item, user = (row, -1) if of == "items" else (-1, row)
+    return Record(f"point-{name}", shown, item=item, user=user, points=points)
 
 
 def _task(

@@ -22,8 +22,8 @@ from p5rec.core.types import SPLITS, TRAIN, Catalog, Corpus
 from p5rec.data.available import Available
 from p5rec.data.earlier_events import EarlierEvents
 from p5rec.data.item_tree import ItemTree, TreeConfig, TreeItems, grow
-from p5rec.data.points import Points
 from p5rec.data.negatives import sample_negatives
+from p5rec.data.points import Points
 
 from .literal import Literal, literal, squeeze
 

@@ -12,7 +12,13 @@ from p5rec.backbones.registry import AnyBackbone
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
-from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE, AdapterConfig, HeadsConfig, ItemHeadConfig
+from p5rec.models.config import (
+    NEXT_ITEM,
+    RATING_SEQUENCE,
+    AdapterConfig,
+    HeadsConfig,
+    ItemHeadConfig,
+)
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.template import FamilySpec

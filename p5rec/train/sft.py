@@ -25,8 +25,8 @@ from p5rec.core.launch import rank
 from p5rec.models.multitask import MultitaskModel
 
 from .alignment.objectives import Objective, supervised
-from .callbacks.checkpoints import FOLDER, RUN, newest_intact
 from .callbacks.adapter_first import AdapterFirst
+from .callbacks.checkpoints import FOLDER, RUN, newest_intact
 from .callbacks.divergence import Divergence
 from .callbacks.memory import ReturnMemory
 from .callbacks.progress import MetricsFile, Progress
@@ -171,9 +171,9 @@ def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) ->
     trainer.remove_callback(PrinterCallback)
     progress, interrupt = Progress(trainer.final_weights), Interrupt()
     saver = SaveByTime(trainer.recipe.save_minutes)
-    own = (progress, MetricsFile(folder / "metrics.jsonl"), saver, interrupt, ReturnMemory())
+    own = [progress, MetricsFile(folder / "metrics.jsonl"), saver, interrupt, ReturnMemory()]
     if trainer.recipe.adapter_steps:
-        own = (*own, AdapterFirst(trainer.model, trainer.recipe.adapter_steps))
+        own.append(AdapterFirst(trainer.model, trainer.recipe.adapter_steps))
     for callback in own:
         trainer.add_callback(callback)
     if eval_fn is not None:

@@ -15,8 +15,8 @@ from p5rec.core.launch import rank
 from p5rec.core.rng import derive_seed
 from p5rec.core.types import Corpus
 from p5rec.models.bundle import Bundle, build
-from p5rec.models.config import PointSettings
 from p5rec.models.checkpoint import load_trainable, save_bundle
+from p5rec.models.config import PointSettings
 from p5rec.models.initialise import initialise_from, provenance, resolve_initialisation
 from p5rec.prompting.library import PromptLibrary
 from p5rec.tasks.view import DATA_ALONE, Shown

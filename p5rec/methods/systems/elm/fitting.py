@@ -64,5 +64,3 @@ def _commonest(
         for key in ("", example.source):
             counts.setdefault(key, Counter())[example.target] += 1
     return {key: min(own, key=lambda text: (-own[text], text)) for key, own in counts.items()}
-
-

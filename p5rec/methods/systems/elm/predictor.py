@@ -20,7 +20,7 @@ from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.examples import Example
 from p5rec.core.rng import id_keys, tie_order
 from p5rec.core.types import SPLITS, Corpus, Histories, RankedLists
-from p5rec.data.points import means, unit
+from p5rec.data.points import means
 from p5rec.decode.allowed import Allowed
 from p5rec.models.bundle import Bundle
 from p5rec.models.checkpoint import load_bundle
@@ -33,7 +33,7 @@ from p5rec.recommend.model_predictions import PROMPTED
 from p5rec.recommend.prompt_predictions import generate_texts
 from p5rec.recommend.ranking import rank_all
 from p5rec.recommend.serving import ServingConfig
-from p5rec.tasks.fields import FIELDS, Record
+from p5rec.tasks.fields import FIELDS, Record, Value
 from p5rec.tasks.predictions import Answers
 from p5rec.tasks.queries import Count, sample_rows
 from p5rec.tasks.registry import TASKS
@@ -65,7 +65,7 @@ class PointPredictor:
     library: PromptLibrary
     lineage: Lineage | None = None
 
-    def write(self, examples: Sequence[Example]) -> list[str]:
+    def answer_prompts(self, examples: Sequence[Example]) -> list[str]:
         """B texts for prompts."""
         raise NotImplementedError
 
@@ -91,29 +91,35 @@ class PointPredictor:
         """
         family = self.method.described if family is None else family
         if family not in self.method.families:
-            known = did_you_mean(family, self.method.families)
-            raise UserError(f"family: expected a trained one, got {family!r}; {known}")
-        known = {t.slug: t for t in self.library.templates(family)}
-        chosen = known.get(next(iter(known)) if template is None else template)
-        if chosen is None:
-            todo = did_you_mean(str(template), known)
-            raise UserError(f"template: expected one of {family}, got {template!r}; {todo}")
+            hint = did_you_mean(family, self.method.families)
+            raise UserError(f"family: expected a trained one, got {family!r}; {hint}")
+        templates = {each.slug: each for each in self.library.templates(family)}
+        slug = next(iter(templates)) if template is None else template
+        if slug not in templates:
+            hint = did_you_mean(slug, templates)
+            raise UserError(f"template: expected one of {family}, got {slug!r}; {hint}")
+        chosen = templates[slug]
         named = {"point": points} if isinstance(points, np.ndarray) else dict(points)
         given = {*named, *words}
         if given != chosen.source_fields:
             wanted = ", ".join(sorted(chosen.source_fields))
             got = ", ".join(sorted(given))
             raise UserError(f"{chosen.id}: expected the fields {wanted}, got {got}; give all")
-        for name, vectors in named.items():
-            if FIELDS[name].kind != "point" or vectors.shape[1:] != (self.space.points.width,):
-                width, got = self.space.points.width, vectors.shape
-                raise UserError(f"{name}: expected points of width {width}, got {got}; give others")
-        values = {**dict.fromkeys(named, ""), **words, "answer": ""}
+        for field, shown in named.items():
+            if FIELDS[field].kind != "point" or shown.shape[1:] != (self.space.points.width,):
+                width, size = self.space.points.width, shown.shape
+                raise UserError(
+                    f"{field}: expected points of width {width}, got {size}; give others"
+                )
+        values: dict[str, Value] = {**dict.fromkeys(named, ""), **words, "answer": ""}
         examples = [
-            render(chosen, Record(chosen.task, values, points=dict(zip(named, row, strict=True))))
-            for row in zip(*named.values(), strict=True)
+            render(
+                chosen,
+                Record(chosen.task, values, points=dict(zip(named, vectors_of, strict=True))),
+            )
+            for vectors_of in zip(*named.values(), strict=True)
         ]
-        return self.write(examples)
+        return self.answer_prompts(examples)
 
     @cached_property
     def item_points(self) -> np.ndarray:
@@ -133,9 +139,7 @@ class PointPredictor:
         """``(B, t)`` unit vectors of texts, 0 for a text without tokens."""
         settings = self.method
         distinct = sorted({*texts})
-        vectors = encode(
-            distinct, settings.encoder, max_tokens=settings.max_tokens, download=True
-        )
+        vectors = encode(distinct, settings.encoder, max_tokens=settings.max_tokens, download=True)
         at = {text: n for n, text in enumerate(distinct)}
         return np.nan_to_num(vectors[[at[text] for text in texts]])
 
@@ -191,7 +195,7 @@ class PointPredictor:
         )
         source = source.select(sample_rows(source.rows, source.keys, n, seed))
         examples = list(source)
-        texts = self.write(examples)
+        texts = self.answer_prompts(examples)
         items = np.array([example.item for example in examples])
         return Answers(
             task=TASKS.get(family).name,
@@ -243,7 +247,7 @@ class ElmPredictor(PointPredictor):
     method: ElmSettings
     bundle: Bundle | None = None
 
-    def write(self, examples: Sequence[Example]) -> list[str]:
+    def answer_prompts(self, examples: Sequence[Example]) -> list[str]:
         """See :class:`PointPredictor`: greedy texts of the language model."""
         assert self.bundle is not None
         method = self.method
@@ -263,7 +267,7 @@ class CommonestPredictor(PointPredictor):
 
     common: Mapping[str, Mapping[str, str]] | None = None
 
-    def write(self, examples: Sequence[Example]) -> list[str]:
+    def answer_prompts(self, examples: Sequence[Example]) -> list[str]:
         """See :class:`PointPredictor`."""
         assert self.common is not None
         known = self.common
@@ -273,13 +277,14 @@ class CommonestPredictor(PointPredictor):
 def load(method: ElmSettings, folder: Path) -> ElmPredictor:
     """The predictor in a complete folder."""
     bundle = load_bundle(folder, download=True).ready(method.precision)
-    keys, library = id_keys(read_json(folder / ITEMS)["ids"]), PromptLibrary.from_dump(bundle.prompts)
+    keys, library = (
+        id_keys(read_json(folder / ITEMS)["ids"]),
+        PromptLibrary.from_dump(bundle.prompts),
+    )
     return ElmPredictor(method, Space.read(folder), keys, library, bundle=bundle)
 
 
 def load_commonest(method: CommonestSettings, folder: Path) -> CommonestPredictor:
     """The predictor in a complete folder."""
     keys, common = id_keys(read_json(folder / ITEMS)["ids"]), read_json(folder / ANSWERS)
-    return CommonestPredictor(
-        method, Space.read(folder), keys, PromptLibrary.load(), common=common
-    )
+    return CommonestPredictor(method, Space.read(folder), keys, PromptLibrary.load(), common=common)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,7 +24,10 @@ from ...folder import contents
 from ...needs import Model, Need, Vectors
 
 FAMILIES = tuple(name for name in TASKS if name.startswith("point-"))
-QUERIED = frozenset({"texts", "encoder", "max_tokens", "described", "max_new_tokens", "batch_tokens"})
+QUERIED = frozenset(
+    {"texts", "encoder", "max_tokens", "described", "max_new_tokens", "batch_tokens"}
+)
+Share = Annotated[float, Field(gt=0)]
 SPACE, TEXTS = "space", "texts"  # inputs, and folders of stored vectors in a model
 
 
@@ -48,8 +51,8 @@ class SpaceSettings(Method):
         "point-taste",
     ] = "point-description"  # fmt: skip
     """Prompt family, one of ``families``, whose text about a user's point ranks the items."""
-    families: tuple[str, ...] = FAMILIES
-    """Prompt families that are trained, in equal shares."""
+    families: dict[str, Share] = dict.fromkeys(FAMILIES, 1.0)
+    """Prompt families that are trained → their shares of the training prompts."""
     prompts: PromptsConfig = PromptsConfig(items="title")
     """How prompts are rendered."""
 
@@ -60,7 +63,7 @@ class SpaceSettings(Method):
     @property
     def tasks(self) -> tuple[str, ...]:
         """See :class:`p5rec.methods.base.Method`: the families that are trained."""
-        return self.families
+        return tuple(self.families)
 
     def needs(self, seed: int) -> Mapping[str, Need]:
         """See :class:`p5rec.methods.base.Method`: the space."""
@@ -98,9 +101,7 @@ class ElmSettings(SpaceSettings):
     """The language model and its training in two stages."""
 
     kind: Literal["elm"] = "elm"
-    backbone: AnyBackbone = Pretrained(
-        lora=LoraSettings(), items="tokens", item_embeddings=False
-    )
+    backbone: AnyBackbone = Pretrained(lora=LoraSettings(), items="tokens", item_embeddings=False)
     """The language model, with low-rank adapters, which the second stage trains."""
     adapter: AdapterConfig = AdapterConfig()
     """The adapter from the space to soft tokens."""
@@ -119,7 +120,7 @@ class ElmSettings(SpaceSettings):
 
     def learner(self, seed: int) -> PointLearnerConfig:
         """The training of the language model under ``seed``."""
-        tasks = {name: TaskConfig() for name in self.families}
+        tasks = {name: TaskConfig(share=share) for name, share in self.families.items()}
         return PointLearnerConfig(
             backbone=self.backbone,
             train=self.train.model_copy(update={"tasks": tasks, "seed": seed}),
