@@ -128,7 +128,12 @@ SYSTEMS = (
         "scoring/ranking function",
         "p5rec run m6-rec",
     ),
-    System("elm", "Tennenholtz et al., ICLR 2024 (arXiv:2310.04475)", "user interaction"),
+    System(
+        "elm",
+        "Tennenholtz et al., ICLR 2024 (arXiv:2310.04475)",
+        "user interaction",
+        "p5rec run elm data.path=FOLDER",
+    ),
     System("apa", "Hu et al., 2024 (arXiv:2404.10327)", "scoring/ranking function"),
     System("recllm", "Friedman et al., 2023 (arXiv:2305.07961)", "pipeline controller"),
 )

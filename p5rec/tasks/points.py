@@ -7,8 +7,9 @@ larger language model; these are computed from titles, attributes and training e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,7 +27,23 @@ NOTHING = "nothing"
 NEIGHBOURS, MOST = 3, 3  # titles, and values, of an answer
 METRICS = ("accuracy", "value F1", "consistency", "HR@10")
 
-Shown = tuple[dict[str, np.ndarray], dict[str, Value], str]  # points, further fields, answer
+
+class Shown(NamedTuple):
+    """The contents of a record.
+
+    Attributes:
+        points: field → its vector.
+        answer: the answer.
+        words: the other source fields.
+        mentions: items that the answer names.
+    """
+
+    points: dict[str, np.ndarray]
+    answer: str
+    words: Mapping[str, Value] = {}
+    mentions: Collection[int] = ()
+
+
 Answer = Callable[[CorpusView, int, np.random.Generator], Shown]
 
 
@@ -41,9 +58,9 @@ def _rows(needs: str, view: CorpusView, split_name: str) -> np.ndarray:
     points = points_of(view)
     chosen = points.known_items & (points.item_split == SPLITS[split_name])
     if needs == "traits":
-        chosen = chosen & np.array([bool(values) for values in view.short_values])
+        chosen = chosen & np.array([bool(values) for values in view.facts.short_values])
     elif needs == "years":
-        chosen = chosen & np.array([bool(decade) for decade in view.decades])
+        chosen = chosen & np.array([bool(decade) for decade in view.facts.decades])
     return np.flatnonzero(chosen)
 
 
@@ -62,7 +79,7 @@ def tastes(view: CorpusView, user: int) -> list[str]:
     past = view.profile(user)
     liked = past[view.liked[past]]
     items = view.corpus.interactions.items[liked if len(liked) else past].tolist()
-    return _common([value for item in items for value in view.short_values[item]])
+    return _common([value for item in items for value in view.facts.short_values[item]])
 
 
 def record_text(view: CorpusView, item: int) -> str:
@@ -83,20 +100,20 @@ def _of_pair(view: CorpusView, item: int, other: int) -> dict[str, np.ndarray]:
 
 
 def _title(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
-    return _of_item(view, item), {}, view.names.titles[item]
+    return Shown(_of_item(view, item), view.names.titles[item])
 
 
 def _values(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
     """The short values of one of the item's attributes."""
-    short = {*view.short_values[item]}
+    short = {*view.facts.short_values[item]}
     own = [(name, [v for v in values if v in short]) for name, values in view.attributes[item]]
     own = [each for each in own if each[1]]
     name, values = own[int(rng.integers(len(own)))]
-    return _of_item(view, item), {"attribute": name.replace("_", " ")}, _joined(values)
+    return Shown(_of_item(view, item), _joined(values), {"attribute": name.replace("_", " ")})
 
 
 def _decade(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
-    return _of_item(view, item), {}, view.decades[item]
+    return Shown(_of_item(view, item), view.facts.decades[item])
 
 
 def _drawn(view: CorpusView, rng: np.random.Generator, lacks: str = "") -> int:
@@ -104,7 +121,7 @@ def _drawn(view: CorpusView, rng: np.random.Generator, lacks: str = "") -> int:
     trained = points_of(view).trained_items
     for _ in range(20):
         other = int(trained[rng.integers(len(trained))])
-        if view.short_values[other] and lacks not in view.short_values[other]:
+        if view.facts.short_values[other] and lacks not in view.facts.short_values[other]:
             break
     return other
 
@@ -112,20 +129,20 @@ def _drawn(view: CorpusView, rng: np.random.Generator, lacks: str = "") -> int:
 def _has(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
     """Whether the item has a value: one of its own, or one of another item's."""
     source = item if rng.random() < 0.5 else _drawn(view, rng)
-    values = view.short_values[source]
+    values = view.facts.short_values[source]
     trait = values[int(rng.integers(len(values)))]
-    answer = YES if trait in view.short_values[item] else NO
-    return _of_item(view, item), {"trait": trait}, answer
+    answer = YES if trait in view.facts.short_values[item] else NO
+    return Shown(_of_item(view, item), answer, {"trait": trait})
 
 
 def _more(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
     """Which of two items has a value that the other lacks."""
-    values = view.short_values[item]
+    values = view.facts.short_values[item]
     trait = values[int(rng.integers(len(values)))]
     other = _drawn(view, rng, lacks=trait)
     first = rng.random() < 0.5
     pair = _of_pair(view, item, other) if first else _of_pair(view, other, item)
-    return pair, {"trait": trait}, FIRST if first else SECOND
+    return Shown(pair, FIRST if first else SECOND, {"trait": trait})
 
 
 def _partner(view: CorpusView, item: int, rng: np.random.Generator) -> int:
@@ -139,21 +156,21 @@ def _partner(view: CorpusView, item: int, rng: np.random.Generator) -> int:
 
 def _shared(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
     other = _partner(view, item, rng)
-    theirs = view.short_values[other]
-    both = [value for value in view.short_values[item] if value in theirs]
-    return _of_pair(view, item, other), {}, _joined(both)
+    theirs = view.facts.short_values[other]
+    both = [value for value in view.facts.short_values[item] if value in theirs]
+    return Shown(_of_pair(view, item, other), _joined(both))
 
 
 def _apart(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
     other = _partner(view, item, rng)
-    theirs = view.short_values[other]
-    own = [value for value in view.short_values[item] if value not in theirs]
-    return _of_pair(view, item, other), {}, _joined(own)
+    theirs = view.facts.short_values[other]
+    own = [value for value in view.facts.short_values[item] if value not in theirs]
+    return Shown(_of_pair(view, item, other), _joined(own))
 
 
 def _neighbours(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
-    near = points_of(view).neighbours[item][:NEIGHBOURS]
-    return _of_item(view, item), {}, _joined([view.names.titles[n] for n in near if n >= 0])
+    near = [n for n in points_of(view).neighbours[item][:NEIGHBOURS].tolist() if n >= 0]
+    return Shown(_of_item(view, item), _joined([view.names.titles[n] for n in near]), {}, near)
 
 
 def _midpoint(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
@@ -161,41 +178,49 @@ def _midpoint(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
     points, other = points_of(view), _partner(view, item, rng)
     mean = (points.items[item] + points.items[other])[None] / 2
     near = [n for n in points.nearest(mean, 3)[0].tolist() if n not in (item, other)]
-    return _of_pair(view, item, other), {}, view.names.titles[near[0]] if near else NOTHING
+    answer = view.names.titles[near[0]] if near else NOTHING
+    return Shown(_of_pair(view, item, other), answer, {}, near[:1])
 
 
 def _description(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
-    return _of_item(view, item), {}, record_text(view, item)
+    return Shown(_of_item(view, item), record_text(view, item))
 
 
 def _audience(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
     """The tastes of the users who liked the item in training."""
-    fans = view.fans(item)
+    fans = view.facts.fans(item)
     fans = fans[rng.permutation(len(fans))[:50]]
-    return _of_item(view, item), {}, _joined(_common([t for u in fans for t in tastes(view, u)]))
+    common = _common([taste for user in fans.tolist() for taste in tastes(view, user)])
+    return Shown(_of_item(view, item), _joined(common))
 
 
 def _taste(view: CorpusView, user: int, rng: np.random.Generator) -> Shown:
-    return {"user_point": points_of(view).users[user]}, {}, _joined(tastes(view, user))
+    return Shown({"user_point": points_of(view).users[user]}, _joined(tastes(view, user)))
 
 
 def _reasons(view: CorpusView, user: int, rng: np.random.Generator) -> Shown:
     """For and against an item: its values among the user's tastes, and its others."""
     item = _drawn(view, rng)
     liked = tastes(view, user)
-    split = ([v for v in view.short_values[item] if (v in liked) == good] for good in (True, False))
+    split = (
+        [v for v in view.facts.short_values[item] if (v in liked) == good] for good in (True, False)
+    )
     answer = "for: {}; against: {}".format(*map(_joined, split))
-    return {**_of_item(view, item), "user_point": points_of(view).users[user]}, {}, answer
+    return Shown({**_of_item(view, item), "user_point": points_of(view).users[user]}, answer)
 
 
 def _build(
     name: str, answer: Answer, of: str, view: CorpusView, row: int, rng: np.random.Generator,
     limits: Limits,
 ) -> Record:  # fmt: skip
-    points, values, text = answer(view, row, rng)
-    shown: dict[str, Value] = {**dict.fromkeys(points, ""), **values, "answer": limits.cut(text)}
+    shown = answer(view, row, rng)
+    values: dict[str, Value] = {**dict.fromkeys(shown.points, ""), **shown.words}
+    values["answer"] = limits.cut(shown.answer)
     item, user = (row, -1) if of == "items" else (-1, row)
-    return Record(f"point-{name}", shown, item=item, user=user, points=points)
+    mentions = frozenset([*shown.mentions, *([item] if item >= 0 else [])])
+    return Record(
+        f"point-{name}", values, item=item, user=user, mentions=mentions, points=shown.points
+    )
 
 
 def _task(

@@ -25,12 +25,11 @@ from p5rec.data.item_tree import ItemTree, TreeConfig, TreeItems, grow
 from p5rec.data.negatives import sample_negatives
 from p5rec.data.points import Points
 
+from .item_facts import ItemFacts, Known, is_trait, is_year
 from .literal import Literal, literal, squeeze
 
-Known = tuple[tuple[str, tuple[str, ...]], ...]  # attributes, each with its values
 TOKEN_GAP = re.compile(r">\s+<")
 LIKED = 0.75  # fraction of the scale from which a rating counts as liked: 4 on 1..5
-TRAIT_WORDS = 3  # a longer attribute value is prose, not a trait
 
 
 def decimal(rating: np.float32) -> float:
@@ -173,8 +172,8 @@ class CorpusView:
             data.add("notes")
         if self.points is not None:
             data.add("points")
-            data |= {"traits"} if any(self.short_values) else set()
-            data |= {"years"} if any(self.decades) else set()
+            data |= {"traits"} if any(self.facts.short_values) else set()
+            data |= {"years"} if any(self.facts.decades) else set()
         return frozenset(data)
 
     @cached_property
@@ -287,20 +286,6 @@ class CorpusView:
         chosen = split.of_event == TRAIN if split.profile is None else split.profile
         return own[chosen[own]]
 
-    def fans(self, item: int) -> np.ndarray:
-        """The users who liked an item in training, each once, ascending."""
-        users, offsets = self._fans
-        return users[offsets[item] : offsets[item + 1]]
-
-    @cached_property
-    def _fans(self) -> tuple[np.ndarray, np.ndarray]:
-        """Users who liked an item, by item, and ``(N + 1,)`` the first of each item."""
-        log = self.corpus.interactions
-        liked = self.liked & (self.corpus.split.of_event == TRAIN)
-        pairs = np.unique(np.stack([log.items[liked], log.users[liked]], axis=1), axis=0)
-        offsets = np.searchsorted(pairs[:, 0], np.arange(log.n_items + 1))
-        return pairs[:, 1], offsets
-
     def user_items(self, user: int) -> np.ndarray:
         """Items of all events of the user, in every split."""
         log = self.corpus.interactions
@@ -347,28 +332,17 @@ class CorpusView:
         """``(N,)`` short attribute values of each item, then its years; no other numbers."""
         return [
             (
-                *(v for _, values in known for v in values if _is_trait(v)),
-                *(f"from {v}" for name, values in known for v in values if _is_year(name, v)),
+                *(v for _, values in known for v in values if is_trait(v)),
+                *(f"from {v}" for name, values in known for v in values if is_year(name, v)),
             )
             for known in self.attributes
         ]
 
     @cached_property
-    def short_values(self) -> list[tuple[str, ...]]:
-        """``(N,)`` short attribute values of each item, without years."""
-        return [
-            tuple(dict.fromkeys(v for _, values in known for v in values if _is_trait(v)))
-            for known in self.attributes
-        ]
-
-    @cached_property
-    def decades(self) -> list[str]:
-        """``(N,)`` the decade of each item's year, such as ``1990s``; "" without a year."""
-        years = [
-            next((v for name, values in known for v in values if _is_year(name, v)), "")
-            for known in self.attributes
-        ]
-        return [f"{year[:-1]}0s" if year else "" for year in years]
+    def facts(self) -> ItemFacts:
+        """Facts about items that answers name."""
+        train = self.liked & (self.corpus.split.of_event == TRAIN)
+        return ItemFacts(self.attributes, self.corpus.interactions, train)
 
     @cached_property
     def tree(self) -> ItemTree:
@@ -415,11 +389,3 @@ def _known(table: Catalog | Users, literal: Literal) -> list[Known]:
 def _in_words(known: Known) -> str:
     pairs = ((name.replace("_", " "), values) for name, values in known)
     return "; ".join(f"{name}: {', '.join(values)}" for name, values in pairs)
-
-
-def _is_trait(value: str) -> bool:
-    return any(c.isalpha() for c in value) and len(value.split()) <= TRAIT_WORDS
-
-
-def _is_year(name: str, value: str) -> bool:
-    return "year" in name.lower() and value.isdigit()

@@ -25,7 +25,6 @@ from p5rec.core.launch import rank
 from p5rec.models.multitask import MultitaskModel
 
 from .alignment.objectives import Objective, supervised
-from .callbacks.adapter_first import AdapterFirst
 from .callbacks.checkpoints import FOLDER, RUN, newest_intact
 from .callbacks.divergence import Divergence
 from .callbacks.memory import ReturnMemory
@@ -46,6 +45,7 @@ from .distributed import (
 from .schedule import Schedule
 from .trainer import MultitaskTrainer
 
+SHARDED = ("DEEPSPEED", "FSDP")  # launches whose gradients are not those of the weights
 SCHEDULES = {"cosine": "cosine", "constant": "constant_with_warmup"}  # as transformers names them
 
 
@@ -158,6 +158,10 @@ def _check_launch(trainer: MultitaskTrainer, last: Path | None, run: dict[str, s
     check_joined(accelerator.num_processes, accelerator.distributed_type.value)
     mode = sharding(accelerator)
     check_quantised(quantised(trainer.model.causal), mode)
+    if trainer.recipe.adapter_steps and accelerator.distributed_type.value in SHARDED:
+        raise input_error(
+            "train.adapter_steps", "full copies of the weights", mode, "launch without sharding"
+        )
     if last and run["weights"] != mode:
         raise input_error(
             last, f"weights and optimiser states as in it ({run['weights']})", mode,
@@ -171,9 +175,7 @@ def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) ->
     trainer.remove_callback(PrinterCallback)
     progress, interrupt = Progress(trainer.final_weights), Interrupt()
     saver = SaveByTime(trainer.recipe.save_minutes)
-    own = [progress, MetricsFile(folder / "metrics.jsonl"), saver, interrupt, ReturnMemory()]
-    if trainer.recipe.adapter_steps:
-        own.append(AdapterFirst(trainer.model, trainer.recipe.adapter_steps))
+    own = (progress, MetricsFile(folder / "metrics.jsonl"), saver, interrupt, ReturnMemory())
     for callback in own:
         trainer.add_callback(callback)
     if eval_fn is not None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from point_world import GENRES, WIDTH, elm, point_world, save_vectors, view_of
-from tiny_models import scratch
+from tiny_models import llama, save_llama, scratch, some_codes
+from transformers import LogitsProcessorList
 
 from p5rec.core.errors import UserError
 from p5rec.core.examples import POINT, Example
@@ -18,11 +19,13 @@ from p5rec.methods.folder import read_method
 from p5rec.methods.systems.elm.concepts import Concept, mentions
 from p5rec.methods.systems.elm.method import Elm
 from p5rec.methods.systems.elm.settings import FAMILIES
-from p5rec.models.bundle import build
+from p5rec.models.bundle import BundleSettings, build
 from p5rec.models.checkpoint import load_bundle, trainable_state
-from p5rec.models.inputs import fit_prompt
+from p5rec.models.config import PointSettings
+from p5rec.models.inputs import fit_prompt, pad
 from p5rec.models.point_adapter import SoftTokens, Vectors, soft_tokens
-from p5rec.models.text_generation import generate_tokens
+from p5rec.models.scorer import prompt_reader
+from p5rec.models.text_generation import generate_tokens, token_by_token
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, PromptsConfig
 from p5rec.tasks.literal import literal
@@ -67,7 +70,6 @@ def prompt(text: str, *vectors: np.ndarray) -> Example:
 def test_soft_tokens_stand_where_the_text_has_its_vectors(predictor: Any) -> None:
     tokenizer, marked = predictor.bundle.tokenizer, f"one {POINT} two {POINT}{POINT} end"
     points = np.arange(3 * WIDTH).reshape(3, WIDTH)
-    words = [fit_prompt(tokenizer, prompt(text), 100).ids for text in ("one ", " end")]
     read = fit_prompt(tokenizer, prompt(marked, *points), 100, soft_tokens=2)
     assert read.soft is not None
     assert read.points is not None
@@ -75,7 +77,6 @@ def test_soft_tokens_stand_where_the_text_has_its_vectors(predictor: Any) -> Non
     assert (read.ids[read.soft >= 0] == tokenizer.pad_token_id).all()
     plain = fit_prompt(tokenizer, prompt(marked.replace(POINT, "")), 100).ids
     assert read.ids[read.soft < 0].tolist() == plain.tolist()
-    assert len(words[0]) < len(read.ids)
     cut = fit_prompt(tokenizer, prompt(marked, *points), 28, soft_tokens=2)
     assert cut.cut
     assert cut.points is not None
@@ -107,26 +108,30 @@ def test_a_text_depends_on_its_own_vector_alone(predictor: Any) -> None:
     assert together == [predictor.describe(each[None])[0] for each in points]
 
 
-def test_one_pass_and_token_by_token_write_the_same(predictor: Any) -> None:
-    bundle = predictor.bundle
-    example = prompt(f"Describe {POINT}.", predictor.item_points[0])
-    read = fit_prompt(bundle.tokenizer, example, 100, soft_tokens=2)
-    ids = torch.from_numpy(read.ids)[None]
-    soft = soft_tokens([Vectors(read.soft, read.points)], ids)
-    texts = []
-    for hidden in (False, True):
-        network = bundle.model.causal
-        generate = type(network).generate
-        try:
-            if hidden:
-                del type(network).generate
-            out = generate_tokens(
-                bundle.model, (ids, torch.ones_like(ids)), [], most=6, end=2, filler=0, soft=soft
-            )
-        finally:
-            type(network).generate = generate
-        texts.append(out[0].tolist())
-    assert texts[0][: len(texts[1])] == texts[1][: len(texts[0])]
+def test_a_model_of_transformers_writes_the_same_token_by_token(tmp_path: Path) -> None:
+    network = llama(save_llama(tmp_path), items="tokens")
+    settings = BundleSettings(
+        backbone=network, seed=0, points=PointSettings(width=WIDTH, tokens=2, hidden=8)
+    )
+    codes = some_codes()
+    bundle = build(settings, codes, [*map(str, range(len(codes)))]).ready()
+    vectors = np.random.default_rng(0).normal(size=(3, WIDTH)).astype(np.float32)
+    texts = [f"Describe {POINT}.", f"{POINT} or {POINT}, which is longer?"]
+    own = [vectors[:1], vectors[1:]]
+    read = [
+        fit_prompt(bundle.tokenizer, prompt(text, *each), 100, soft_tokens=2)
+        for text, each in zip(texts, own, strict=True)
+    ]
+    ids, mask = pad([each.ids for each in read], bundle.tokenizer.pad_token_id)
+    soft = soft_tokens([Vectors(each.soft, each.points) for each in read], ids)
+    rules, limits = LogitsProcessorList(), {"most": 6, "end": 2, "filler": 0}
+    with torch.inference_mode():
+        whole = generate_tokens(bundle.model, (ids, mask), rules, **limits, soft=soft)
+        reader = prompt_reader(bundle.model, ids, mask, soft)
+        stepwise = token_by_token(bundle.model, reader, rules, **limits)
+        blind = generate_tokens(bundle.model, (ids, mask), rules, **limits)
+    assert whole.tolist() == stepwise.tolist()
+    assert whole.tolist() != blind.tolist()
 
 
 def test_vectors_of_a_batch_keep_their_examples(predictor: Any) -> None:
@@ -195,7 +200,7 @@ def test_no_training_prompt_is_about_a_held_out_point(
 def test_answers_are_those_of_the_data(predictor: Any, world: Any) -> None:
     corpus, vectors = world
     view = view_of(predictor, corpus)
-    values = view.short_values
+    values = view.facts.short_values
     row_of = {vector.tobytes(): row for row, vector in enumerate(vectors)}
     rng = np.random.default_rng(0)
 
@@ -221,7 +226,7 @@ def test_answers_are_those_of_the_data(predictor: Any, world: Any) -> None:
         own = [value for value in values[first] if value not in values[second]]
         assert apart["answer"] == (", ".join(own) or "nothing")
         decade, _ = record("point-decade", row)
-        assert decade["answer"] == view.decades[row]
+        assert decade["answer"] == view.facts.decades[row]
         near, _ = record("point-neighbours", row)
         cosines = vectors @ vectors[row] / np.linalg.norm(vectors, axis=1)
         cosines[np.setdiff1d(np.arange(len(vectors)), view.points.trained_items)] = -9
@@ -235,7 +240,7 @@ def test_a_concept_points_to_the_items_that_have_it(predictor: Any, world: Any) 
     points = view.points
     for trait in GENRES:
         concept = Concept.of(view, trait)
-        has = np.array([trait in values for values in view.short_values])
+        has = np.array([trait in values for values in view.facts.short_values])
         held_out = points.item_split != TRAIN
         along = points.items @ concept.direction
         assert along[has].mean() > along[~has].mean()

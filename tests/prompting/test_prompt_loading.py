@@ -173,7 +173,7 @@ def test_a_damaged_dump_is_an_error() -> None:
 
 
 def test_shipped_families_have_eight_templates_two_held_out(library: PromptLibrary) -> None:
-    assert len(library.families()) == 21
+    assert len(library.families()) == 34
     for family in library.families():
         plain, after = (
             [t for t in library.templates(family) if t.after_history == wanted]

@@ -50,7 +50,7 @@ class Concept:
 
         points = points_of(view)
         rows = points.trained_items
-        has = np.array([trait in view.short_values[row] for row in rows.tolist()])
+        has = np.array([trait in view.facts.short_values[row] for row in rows.tolist()])
         if min(has.sum(), (~has).sum()) < FEWEST:
             known = did_you_mean(trait, [value for value, _ in common_traits(view, 100)])
             got = f"{trait!r} of {has.sum()} among {len(has)}"
@@ -73,7 +73,7 @@ class Concept:
 def common_traits(view: CorpusView, n: int) -> list[tuple[str, int]]:
     """The ``n`` attribute values that most trained items have, with their numbers of items."""
     rows = points_of(view).trained_items.tolist()
-    counts = Counter(value for row in rows for value in view.short_values[row])
+    counts = Counter(value for row in rows for value in view.facts.short_values[row])
     return sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:n]
 
 

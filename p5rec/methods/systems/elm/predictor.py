@@ -121,6 +121,18 @@ class PointPredictor:
         ]
         return self.answer_prompts(examples)
 
+    def points(self, items: Sequence[str]) -> np.ndarray:
+        """``(n, d)``: the vectors of items, by their external ids.
+
+        Raises:
+            UserError: an item has no vector.
+        """
+        keys = id_keys(items)
+        if len(missing := np.flatnonzero(self.space.points.find(keys) < 0)):
+            got = repr(items[missing[0]])
+            raise UserError(f"points: expected items with a vector, got {got}; leave it out")
+        return self.space.points.rows(keys)
+
     @cached_property
     def item_points(self) -> np.ndarray:
         """``(N, d)`` float32; NaN for an item without a vector."""
