@@ -156,7 +156,7 @@ def test_unknown_names_suggest_the_nearest(library: PromptLibrary) -> None:
 def test_extra_folders_add_families(tmp_path: Path) -> None:
     library = PromptLibrary.load(extra=[write(tmp_path, GOOD)])
     assert "shop-rating" in library.families()
-    assert len(library.families()) == 22
+    assert len(library.families()) == 35
 
 
 def test_a_dump_reloads_equal(library: PromptLibrary) -> None:
