@@ -22,10 +22,12 @@ from .predictions import Answers
 from .record_builder import Limits
 from .view import CorpusView
 
+COMPARED = ("point-title", "point-description")  # their texts are compared with the items' own
 FIRST, SECOND = "the first", "the second"
 NOTHING = "nothing"
 NEIGHBOURS, MOST = 3, 3  # titles, and values, of an answer
-METRICS = ("accuracy", "value F1", "consistency", "HR@10")
+METRICS = ("accuracy", "value F1")
+OF_TEXTS = ("HR@10", "consistency")  # of texts that are compared with those of items
 
 
 class Shown(NamedTuple):
@@ -230,7 +232,7 @@ def _task(
         name=f"point-{name}",
         predictions=Answers,
         capability="describe",
-        metrics=METRICS,
+        metrics=OF_TEXTS if f"point-{name}" in COMPARED else METRICS,
         rows=partial(_rows, needs) if of == "items" else _user_rows,
         build=partial(_build, name, answer, of),
         source_fields=source,

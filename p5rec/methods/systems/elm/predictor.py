@@ -34,6 +34,7 @@ from p5rec.recommend.prompt_predictions import generate_texts
 from p5rec.recommend.ranking import rank_all
 from p5rec.recommend.serving import ServingConfig
 from p5rec.tasks.fields import FIELDS, Record, Value
+from p5rec.tasks.points import COMPARED
 from p5rec.tasks.predictions import Answers
 from p5rec.tasks.queries import Count, sample_rows
 from p5rec.tasks.registry import TASKS
@@ -44,7 +45,6 @@ from .settings import CommonestSettings, ElmSettings, SpaceSettings
 from .space import Space, points_of
 
 ANSWERS = "answers.json"
-COMPARED = ("point-title", "point-description")  # families whose texts are compared with items'
 
 
 @dataclass(frozen=True, eq=False)
