@@ -20,6 +20,9 @@ WRITERS = ("most-frequent", "most-frequent-of-item", "nearest-review")
 COMPACT = {"kind": "scratch", "width": 8, "layers": 2, "heads": 1, "feedforward": 8}
 M6_REC = {"backbone": COMPACT, "cached_layers": 1, "rows": 20, "history": 1, "adapter_rank": 1}
 UBERT = {"width": 4, "heads": 1, "epochs": 1, "reviews": 2, "max_words": 4}
+ELM = {
+    "texts": "texts", "encoder": "tiny", "families": {"point-description": 1, "point-has": 1},
+}  # fmt: skip
 SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind that needs one
     "bpr": {"factors": 4, "epochs": 1},
     "sasrec": {"width": 4, "heads": 1, "epochs": 1},
@@ -61,6 +64,14 @@ SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind
         "similarity": "tokens",
         "validation": 4,
     },
+    "elm": {
+        **ELM,
+        "backbone": scratch(width=8, layers=1, feedforward=8, items="tokens"),
+        "adapter": {"tokens": 2, "hidden": 4},
+        "train": {"steps": 2, "adapter_steps": 1, "batch": 2, "precision": "float32"},
+        "max_new_tokens": 4,
+    },
+    "elm-commonest": ELM,
     "lead-sentence": {"task": "summary"},
     **{kind: {"task": "explanation"} for kind in WRITERS},
     **{kind: {"epochs": 1} for kind in CLICK_MODELS},

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
 from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
+from p5rec.data.points import Points
 from p5rec.tasks.view import CorpusView, ItemNames
 
 USERS, ITEMS, EACH = 12, 40, 8
@@ -62,3 +65,9 @@ def make_view(
         log, Catalog(pa.table(table)), Users.of(user_ids), Split("leave-one-out", of_event)
     )
     return CorpusView(corpus, ItemNames([f"<a_{n % 7}><b_{n}>" for n in range(ITEMS)], titles))
+
+
+def with_points(view: CorpusView) -> CorpusView:
+    """``view`` with a random vector of each item."""
+    vectors = np.random.default_rng(0).normal(size=(len(view.corpus.catalog), 4))
+    return replace(view, points=Points.of(view.corpus, vectors, view.liked))

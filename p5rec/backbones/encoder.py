@@ -15,6 +15,7 @@ from p5rec.core.progress import open_bar
 from .control_tokens import literal_for
 from .quiet import quiet
 from .sources import open_model
+from .tiny_encoder import TINY, tiny_encoder
 from .vectors_config import MAX_TOKENS
 
 
@@ -34,7 +35,8 @@ def encode(
 
     Args:
         texts: N texts.
-        encoder: ``minilm`` (all-MiniLM-L6-v2, D = 384), ``smollm2``, a folder, or a hub name.
+        encoder: ``minilm`` (all-MiniLM-L6-v2, D = 384), ``smollm2``, ``tiny`` (random weights, for
+            tests), a folder, or a hub name.
         layer: the hidden state that is averaged: 0 the embeddings, n the output of block n; None:
             the last.
         batch: most texts of a forward pass.
@@ -69,6 +71,8 @@ def open_encoder(encoder: str, layer: int | None, download: bool) -> tuple[Any, 
     Raises:
         UserError: see :func:`encode`.
     """
+    if encoder == TINY and layer is None:
+        return tiny_encoder()
     quiet()
 
     def read(source: str, local: bool) -> tuple[Any, Any]:

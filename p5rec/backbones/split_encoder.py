@@ -20,11 +20,7 @@ from p5rec.core.progress import open_bar
 from .encoder import of_equal_length, open_encoder, token_ids
 from .precision import computing
 from .scratch import byte_tokenizer
-
-TINY = "tiny"  # the encoder of random weights over bytes
-TINY_SHAPE = {
-    "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128,
-}  # fmt: skip
+from .tiny_encoder import TINY, tiny_config
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +64,11 @@ def open_text_model(encoder: str, *, random: bool, seed: int) -> tuple[Any, Any]
     Raises:
         UserError: the encoder cannot be opened.
     """
-    from transformers import AutoModel, BertConfig
+    from transformers import AutoModel
 
     if encoder == TINY:
         tokenizer = byte_tokenizer()
-        config: Any = BertConfig(vocab_size=len(tokenizer), **TINY_SHAPE)
+        config: Any = tiny_config()
     else:
         tokenizer, model = open_encoder(encoder, None, download=True)
         config = model.config

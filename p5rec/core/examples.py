@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+POINT = "<point>"  # stands in a source for a vector; data in prompts cannot contain it
+
 
 class Shortener(Protocol):
     """Renders an example again with a shorter prompt.
@@ -49,6 +51,8 @@ class Example:
         system: the system message, if the template has one.
         past: the earlier events that the model reads as a sequence before the source; None: the
             source is all it reads.
+        points: ``(V, d)`` float32, the vectors that the model reads where :data:`POINT` stands in
+            the prompt, in order; None: the prompt is all text.
         shorten: renders the example with a shorter prompt, for a model with a short context; None
             if the prompt cannot be shortened.
     """
@@ -63,4 +67,5 @@ class Example:
     event: int = -1
     system: str = ""
     past: Past | None = field(default=None, compare=False, repr=False)
+    points: np.ndarray | None = field(default=None, compare=False, repr=False)
     shorten: Shortener | None = field(default=None, compare=False, repr=False)

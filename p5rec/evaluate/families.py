@@ -16,6 +16,7 @@ from p5rec.prompting.parse import ParsedRating, ParsedYesNo, parse
 from p5rec.tasks.fields import YES
 from p5rec.tasks.predictions import (
     FILE,
+    Answers,
     Choices,
     Clicks,
     Predictions,
@@ -115,6 +116,16 @@ def _written(name: str, predictions: Any, view: CorpusView, run: dict[str, Any])
     ]
 
 
+def _answered(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
+    users = np.array(predictions.users)
+    similarities, ranks = (
+        np.array(each) if each else None for each in (predictions.similarities, predictions.ranks)
+    )
+    texts, expected = predictions.texts, predictions.expected
+    name = entry_name(name, predictions.form)
+    return [measure.answers(name, texts, expected, users, similarities, ranks, **run)]
+
+
 def _clicked(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
     probabilities, clicked = (
         np.array(predictions.probabilities),
@@ -159,6 +170,7 @@ MEASURED: Mapping[
     Ratings: _rated,
     Verdicts: _judged,
     Texts: _written,
+    Answers: _answered,
     Clicks: _clicked,
 }
 

@@ -177,6 +177,45 @@ def text(
     return measured(name, "explanation", run, users, figures)
 
 
+def answers(
+    name: str,
+    texts: Sequence[str],
+    expected: Sequence[str],
+    users: np.ndarray,
+    similarities: np.ndarray | None = None,
+    ranks: np.ndarray | None = None,
+    **run: Unpack[Run],
+) -> Measured:
+    """Accuracy and value F1 of computed answers; consistency and HR@10 where there are vectors.
+
+    Consistency is ELM's semantic consistency (Tennenholtz et al. 2024, arXiv:2310.04475): the
+    cosine of the vector of the text and the vector of what it is about.
+
+    Args:
+        name: the method.
+        texts: B generated texts.
+        expected: B answers.
+        users: ``(B,)``.
+        similarities: ``(B,)`` cosines.
+        ranks: ``(B,)`` rank, from 1, of the item that a text is about by that cosine.
+        **run: see :class:`Run`; the default task is ``answer``.
+    """
+    values = {
+        "accuracy": written.exact_matches(texts, expected),
+        "value F1": written.value_f1(texts, expected),
+    }
+    if similarities is not None:
+        values["consistency"] = similarities
+    if ranks is not None:
+        values["HR@10"] = (ranks <= SLICE_DEPTH).astype(np.float64)
+    figures = Figures(
+        values, _means(values), list(values),
+        invalid_rate=_share(np.array([not text.strip() for text in texts])),
+        other_metrics={"distinct_answers": len({*texts}) / max(1, len(texts))},
+    )  # fmt: skip
+    return measured(name, "answer", run, users, figures)
+
+
 def attribute_values(catalog: Catalog) -> list[tuple[str, ...]]:
     """All attribute values of each item, ``(N,)``: the facts that a text can mention."""
     columns = [catalog.values(attribute) for attribute in catalog.attributes]

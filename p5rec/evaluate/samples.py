@@ -12,9 +12,10 @@ from p5rec.core.rng import by_key
 from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.split import instances
 from p5rec.metrics.ranking import hits
-from p5rec.metrics.text import groundedness
+from p5rec.metrics.text import exact_matches, groundedness
 from p5rec.tasks.literal import squeeze
 from p5rec.tasks.predictions import (
+    Answers,
     Choices,
     Predictions,
     RankedItems,
@@ -149,12 +150,17 @@ def _correct_texts(predictions: Any, view: CorpusView) -> np.ndarray:
     return np.where(np.array(predictions.users) < 0, exact, written & (grounded == named))
 
 
+def _correct_answers(predictions: Any, view: CorpusView) -> np.ndarray:
+    return exact_matches(predictions.texts, predictions.expected) == 1
+
+
 # a type of predictions → ``(B,)`` bool, which are correct; other types are neither
 JUDGES: Mapping[type[Predictions], Callable[[Any, CorpusView], np.ndarray | None]] = {
     RankedItems: partial(_in_list, within=DEPTH),
     Choices: partial(_in_list, within=1),
     Verdicts: _correct_verdicts,
     Texts: _correct_texts,
+    Answers: _correct_answers,
 }
 
 

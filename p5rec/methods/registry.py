@@ -56,6 +56,8 @@ METHODS = Registry(
         "m6-rec-zero-shot": "p5rec.methods.systems.m6rec.method:M6RecZeroShot",
         "palr": "p5rec.methods.systems.palr.method:Palr",
         "apa": "p5rec.methods.systems.apa.method:Apa",
+        "elm": "p5rec.methods.systems.elm.method:Elm",
+        "elm-commonest": "p5rec.methods.systems.elm.method:ElmCommonest",
         "lead-sentence": "p5rec.methods.baselines.text:LeadSentence",
         "most-frequent": "p5rec.methods.baselines.text:MostFrequent",
         "most-frequent-of-item": "p5rec.methods.baselines.text:MostFrequentOfItem",

@@ -124,3 +124,23 @@ def _named(
             names.add(run)
         at += len(run) if run else 1
     return names
+
+
+def exact_matches(texts: Sequence[str], expected: Sequence[str]) -> np.ndarray:
+    """``(B,)`` float64: 1 where a text equals its answer, without regard to case and space."""
+    pairs = zip(map(_folded, texts), map(_folded, expected), strict=True)
+    return np.array([float(text == answer) for text, answer in pairs])
+
+
+def value_f1(texts: Sequence[str], expected: Sequence[str]) -> np.ndarray:
+    """``(B,)`` float64: F-measure of the comma-separated values of each text, in any order."""
+    pairs = zip(map(_values, texts), map(_values, expected), strict=True)
+    return np.array([2 * len(own & right) / max(1, len(own) + len(right)) for own, right in pairs])
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _values(text: str) -> frozenset[str]:
+    return frozenset(value for each in text.split(",") if (value := _folded(each)))

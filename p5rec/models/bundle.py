@@ -26,7 +26,7 @@ from p5rec.prompting.source import PromptsConfig
 from p5rec.tasks.literal import Literal
 from p5rec.tasks.view import DATA_ALONE, CorpusView, Shown, item_names
 
-from .config import HeadsConfig, ItemHeadConfig
+from .config import HeadsConfig, ItemHeadConfig, PointSettings
 from .inputs import CodeLayout
 from .multitask import MultitaskModel
 from .ratings import RatedHistories
@@ -54,6 +54,7 @@ class BundleSettings(Config):
     prompts: PromptsConfig = PromptsConfig()
     base_adapters: tuple[LoraSettings, ...] = ()  # of earlier trainings, oldest first
     trained: bool = True  # false: zero-shot, without heads or item codes
+    points: PointSettings | None = None  # vectors that prompts may hold; null: words alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +110,7 @@ class Bundle:
             names,
             notes=shown.notes,
             retrieved=shown.retrieved,
+            points=shown.points,
             codes=codes.codes,
             shape=prompts.tree,
         )
@@ -197,7 +199,10 @@ def build(
             settings.scale,
             heads=settings.heads,
             item_head=settings.item_head,
-        ).eval()
+        )
+        if settings.points is not None:
+            model.read_points(settings.points)
+        model.eval()
     merged = settings.backbone.items == "positions"
     layout = CodeLayout(codes, backbone.first_new, behaviours, merged)
     return Bundle(model, backbone.vocabulary, layout, settings, item_ids, prompts or {})

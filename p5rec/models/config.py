@@ -64,3 +64,19 @@ class ItemHeadConfig(Config):
     """Standard deviation of the initial item embeddings. Cosines ignore an embedding's norm, but
     the network that reads it does not: choose ``train.embedding_learning_rate`` to fit.
     """
+
+
+class AdapterConfig(Config):
+    """The adapter that turns a vector into soft tokens, where prompts hold vectors."""
+
+    tokens: int = Field(4, ge=1)
+    """Soft tokens of a vector."""
+    hidden: int = Field(512, ge=1)
+    """Width of the adapter's hidden layer."""
+
+
+class PointSettings(AdapterConfig):
+    """An adapter for the vectors of one space."""
+
+    width: int = Field(ge=1)
+    """Width of the space."""

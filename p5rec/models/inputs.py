@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from p5rec.core.examples import Example
+from p5rec.core.examples import POINT, Example
 from p5rec.core.features import Behaviours, behaviour_codes
 from p5rec.core.item_codes import ItemCodes
 from p5rec.core.types import Histories
@@ -87,16 +87,21 @@ class PromptTokens(NamedTuple):
         shortened: the prompt has a shorter history, fewer worked examples, or shorter texts and
             titles than it would have without a limit.
         cut: shortening was not enough, and the beginning of the prompt was cut off.
+        soft: ``(T,)`` int64, the row in ``points`` of the vector that each token stands for, -1 for
+            a word; None: all tokens are words.
+        points: ``(V, d)`` float32, the vectors; None: there are none.
     """
 
     ids: np.ndarray
     target: str = ""
     shortened: bool = False
     cut: bool = False
+    soft: np.ndarray | None = None
+    points: np.ndarray | None = None
 
 
 def fit_prompt(
-    tokenizer: PreTrainedTokenizerBase, example: Example, max_tokens: int
+    tokenizer: PreTrainedTokenizerBase, example: Example, max_tokens: int, soft_tokens: int = 1
 ) -> PromptTokens:
     """The prompt in at most ``max_tokens`` tokens, up to the beginning of the target.
 
@@ -107,20 +112,29 @@ def fit_prompt(
     distinct titles) and the text of the chat template are never shortened. A title in the target
     is shortened in the same way. If the prompt is still too long, its beginning is cut off, because
     the query is at its end.
+
+    Args:
+        tokenizer: of the model.
+        example: the prompt.
+        max_tokens: T, at most.
+        soft_tokens: tokens that stand for each vector.
     """
-    ids = _ids(tokenizer, example)
-    if len(ids) <= max_tokens:
-        return PromptTokens(ids, example.target)
+
+    def read(each: Example) -> PromptTokens:
+        return _tokens(tokenizer, each, soft_tokens)
+
+    tokens = read(example)
+    if len(tokens.ids) <= max_tokens:
+        return tokens
 
     def first(steps: int, shorten: Callable[[int], Example]) -> PromptTokens | None:
         """The first of ``shorten(1 .. steps)`` that fits; each is shorter than the last."""
         index = bisect_left(
-            range(1, steps + 1), True, key=lambda n: len(_ids(tokenizer, shorten(n))) <= max_tokens
+            range(1, steps + 1), True, key=lambda n: len(read(shorten(n)).ids) <= max_tokens
         )
         if index == steps:
             return None
-        fitting = shorten(index + 1)
-        return PromptTokens(_ids(tokenizer, fitting), fitting.target, shortened=True)
+        return read(shorten(index + 1))._replace(shortened=True)
 
     shortest, shorten = example, example.shorten
     if shorten is not None and shorten.steps:
@@ -131,10 +145,12 @@ def fit_prompt(
     if fitting := first(len(text) - 1, lambda n: replace(shortest, source=text[n:].lstrip())):
         return fitting._replace(shortened=shortest is not example, cut=True)
     # not even the chat template fits
-    return PromptTokens(ids[-max_tokens:], example.target, cut=True)
+    soft = None if tokens.soft is None else tokens.soft[-max_tokens:]
+    return tokens._replace(ids=tokens.ids[-max_tokens:], soft=soft, cut=True)
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, example: Example) -> np.ndarray:
+def _tokens(tokenizer: PreTrainedTokenizerBase, example: Example, soft_tokens: int) -> PromptTokens:
+    """The whole prompt; where a vector stands, ``soft_tokens`` padding tokens hold its place."""
     chat = bool(tokenizer.chat_template) and example.past is None  # a sequence of items is no chat
     if chat:
         text = tokenizer.apply_chat_template(
@@ -144,8 +160,37 @@ def _ids(tokenizer: PreTrainedTokenizerBase, example: Example) -> np.ndarray:
         text = "\n".join(each for each in (example.system, example.source) if each) + "\n"
     # a chat template contains the special tokens; without one the tokenizer adds them
     special = not chat and example.past is None
-    ids = tokenizer(text, add_special_tokens=special)["input_ids"]
-    return np.asarray(ids, dtype=np.int64)
+    if example.points is None:
+        ids = tokenizer(text, add_special_tokens=special)["input_ids"]
+        return PromptTokens(np.asarray(ids, dtype=np.int64), example.target)
+    pieces = [_of_piece(tokenizer, piece) for piece in text.split(POINT)]
+    first = len(example.points) - len(pieces) + 1  # a prompt that was cut has the last ones
+    place = np.full(soft_tokens, tokenizer.pad_token_id, dtype=np.int64)
+    before, after = _around(tokenizer) if special else (place[:0], place[:0])
+    ids, soft = [before, pieces[0]], [np.full(len(before) + len(pieces[0]), -1)]
+    for number, piece in enumerate(pieces[1:]):
+        ids += [place, piece]
+        soft += [np.full(soft_tokens, number), np.full(len(piece), -1)]
+    return PromptTokens(
+        np.concatenate([*ids, after]),
+        example.target,
+        soft=np.concatenate([*soft, np.full(len(after), -1)]),
+        points=example.points[first:],
+    )
+
+
+def _of_piece(tokenizer: PreTrainedTokenizerBase, text: str) -> np.ndarray:
+    return np.asarray(tokenizer(text, add_special_tokens=False)["input_ids"], dtype=np.int64)
+
+
+def _around(tokenizer: PreTrainedTokenizerBase) -> tuple[np.ndarray, np.ndarray]:
+    """The special tokens that the tokenizer puts before and after a text."""
+    word, whole = (
+        np.asarray(tokenizer("a", add_special_tokens=each)["input_ids"], dtype=np.int64)
+        for each in (False, True)
+    )
+    at = next(n for n in range(len(whole)) if (whole[n : n + len(word)] == word).all())
+    return whole[:at], whole[at + len(word) :]
 
 
 def encode_target(tokenizer: PreTrainedTokenizerBase, example: Example) -> np.ndarray:

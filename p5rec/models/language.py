@@ -17,6 +17,8 @@ from p5rec.backbones.precision import dtype_of
 from p5rec.backbones.transformer import decoder_of, quantised
 from p5rec.backbones.vocabulary import Vocabulary
 
+from .config import PointSettings
+from .point_adapter import PointAdapter, SoftTokens
 from .positions import Positions, merge
 
 
@@ -27,14 +29,17 @@ class LanguageModel(nn.Module):
         lm: the network, with its adapter wrapper if it has one.
         traits: of the network.
         levels: the number of consecutive tokens that may share a position (:func:`.merge`).
+        point_adapter: vectors of a space → soft tokens; None: the model reads words alone.
     """
 
     levels = 1
+    point_adapter: PointAdapter | None
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.lm = backbone.model
         self.traits = backbone.traits
+        self.point_adapter = None
 
     @property
     def causal(self) -> Any:
@@ -75,6 +80,7 @@ class LanguageModel(nn.Module):
         *,
         blank: Tensor | None = None,
         at_end: bool = False,
+        soft: SoftTokens | None = None,
     ) -> tuple[Tensor, Positions]:
         """Input embeddings ``(B, P, D)`` of tokens ``(B, T)``, and the map to positions.
 
@@ -82,14 +88,25 @@ class LanguageModel(nn.Module):
             mask: ``(B, T)``, 0 for padding on either side; None: there is none.
             blank: ``(B, T)`` bool, tokens whose embedding is zero.
             at_end: pad positions on the left, not on the right.
+            soft: the tokens that stand for vectors; None: all are words.
         """
         real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
         embedded, starts, attached = self.token_embeddings(ids)
+        if soft is not None:
+            assert self.point_adapter is not None, "a prompt with vectors needs an adapter"
+            embedded = self.point_adapter.fill(embedded, soft)
         at = merge(starts, real, self.levels, attached, at_end=at_end)
         if blank is not None:
             embedded = embedded.masked_fill(blank[..., None], 0)
         index = at.first_tokens[..., None].expand(-1, -1, embedded.shape[-1])
         return embedded.gather(1, index), at
+
+    def read_points(self, settings: PointSettings) -> None:
+        """Adds an adapter, with random weights, so that prompts may hold vectors."""
+        embedding = self.causal.get_input_embeddings()
+        weight = getattr(embedding, "old", embedding).weight
+        norm = 1.0 if weight.is_meta else float(weight.detach().float().norm(dim=1).mean())
+        self.point_adapter = PointAdapter(settings, self.traits.width, norm)
 
     def token_embeddings(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """The embeddings ``(B, T, D)`` of ``ids (B, T)``, where several tokens that share a
@@ -98,10 +115,14 @@ class LanguageModel(nn.Module):
         return embedded, torch.zeros_like(ids, dtype=torch.bool), None
 
     def encode(
-        self, ids: Tensor, mask: Tensor | None, blank: Tensor | None = None
+        self,
+        ids: Tensor,
+        mask: Tensor | None,
+        blank: Tensor | None = None,
+        soft: SoftTokens | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Encoder states ``(B, P, D)`` of prompts ``(B, S)``, and the mask of real positions."""
-        embedded, at = self.embed(ids, mask, blank=blank)
+        embedded, at = self.embed(ids, mask, blank=blank, soft=soft)
         encoder = self.causal.get_encoder()
         outputs = encoder(inputs_embeds=embedded, attention_mask=at.real.long())
         return outputs.last_hidden_state, at.real

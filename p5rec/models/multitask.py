@@ -14,6 +14,7 @@ from p5rec.backbones.attention import additive, adds_mask
 from p5rec.backbones.tree_attention import takes_blocks
 
 from .items import ItemModel
+from .point_adapter import SoftTokens
 from .positions import Positions, Tree, any_in_document, item_starts, restarted
 
 
@@ -44,6 +45,9 @@ class Batch:
             and no encoder. None: no document continues another.
         source, source_mask, source_blank: ``(B, S)`` input of the encoder, if there is one; all
             documents of a sequence read it.
+        soft, source_soft: ``(B, T)`` and ``(B, S)``, the row in ``points`` of the vector that each
+            token stands for, -1 for a word; None: all tokens are words.
+        points: ``(V, d)`` the vectors of all sequences.
     """
 
     input_ids: Tensor
@@ -59,6 +63,15 @@ class Batch:
     source: Tensor | None = None
     source_mask: Tensor | None = None
     source_blank: Tensor | None = None
+    soft: Tensor | None = None
+    source_soft: Tensor | None = None
+    points: Tensor | None = None
+
+    def soft_tokens(self, numbers: Tensor | None) -> SoftTokens | None:
+        """The tokens that stand for vectors, by their ``numbers``; None: there are none."""
+        if numbers is None or self.points is None:
+            return None
+        return SoftTokens(numbers, self.points)
 
 
 class MultitaskModel(ItemModel):
@@ -85,13 +98,17 @@ class MultitaskModel(ItemModel):
         labels, weights, ratings, documents = (
             batch.labels, batch.weights, batch.ratings, batch.documents
         )  # fmt: skip
-        embedded, at = self.embed(batch.input_ids, blank=batch.blank)
+        soft = batch.soft_tokens(batch.soft)
+        embedded, at = self.embed(batch.input_ids, blank=batch.blank, soft=soft)
         inputs: dict[str, Any] = {"inputs_embeds": embedded}
         if documents is not None:
             inputs |= self._documents(at, documents, batch.after, embedded.dtype)
         if batch.source is not None:
             inputs["encoded"], inputs["real"] = self.encode(
-                batch.source, batch.source_mask, batch.source_blank
+                batch.source,
+                batch.source_mask,
+                batch.source_blank,
+                batch.soft_tokens(batch.source_soft),
             )
         hidden = self.states(**inputs)
         codes, before, *starts = self._items(hidden, at.token_positions, labels, batch.steps_back)

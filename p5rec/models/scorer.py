@@ -15,6 +15,7 @@ from p5rec.backbones.attention import adds_mask
 from .decoder_readers import DecoderBranchReader, DecoderReader
 from .language import LanguageModel
 from .multitask import MultitaskModel
+from .point_adapter import SoftTokens
 from .readers import BranchReader, Reader, Rereader, TreeReader
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def prompt_reader(
-    model: LanguageModel, input_ids: Tensor, attention_mask: Tensor
+    model: LanguageModel,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    soft: SoftTokens | None = None,
 ) -> TreeReader | DecoderReader | Rereader:
     """A reader of B prompts with ``model``, whose outputs are hidden states.
 
@@ -30,6 +34,7 @@ def prompt_reader(
         model: in eval mode.
         input_ids, attention_mask: ``(B, T)``, padded on either side. The decoder of a model with
             relative positions reads a prompt from its start token on, if the prompt has one.
+        soft: the tokens that stand for vectors; None: all are words.
     """
     if model.seq2seq:
         real = attention_mask.bool()
@@ -39,9 +44,9 @@ def prompt_reader(
         if later.any():
             embedded, at = model.embed(input_ids, later, at_end=True)
             prefix = embedded, at.real
-        encoded = model.encode(input_ids, real & ~later)
+        encoded = model.encode(input_ids, real & ~later, soft=soft)
         return DecoderReader(partial(_decode, model), *encoded, model.start, prefix)
-    embedded, at = model.embed(input_ids, attention_mask)
+    embedded, at = model.embed(input_ids, attention_mask, soft=soft)
     if not model.traits.kv_cache:
         return Rereader(model.states, model.causal.get_input_embeddings(), embedded, at.real)
     return TreeReader(

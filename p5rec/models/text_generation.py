@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .language import LanguageModel
+from .point_adapter import SoftTokens
 from .readers import Reader
 from .scorer import prompt_reader
 from .words import LogitsReader
@@ -27,6 +28,7 @@ def generate_tokens(
     most: int,
     end: int,
     filler: int,
+    soft: SoftTokens | None = None,
 ) -> Tensor:
     """``(B, n)``: generated tokens, padded with ``filler`` after ``end``.
 
@@ -37,11 +39,12 @@ def generate_tokens(
         prompts: ids and mask, ``(B, T)``.
         rules: constraints: tokens so far and their scores → scores.
         most: maximum number of generated tokens.
+        soft: the tokens of the prompts that stand for vectors; None: all are words.
     """
     if model.seq2seq or not hasattr(model.causal, "generate"):
-        reader = prompt_reader(model, *prompts)
+        reader = prompt_reader(model, *prompts, soft)
         return token_by_token(model, reader, rules, most=most, end=end, filler=filler)
-    embedded, at = model.embed(*prompts, at_end=True)
+    embedded, at = model.embed(*prompts, at_end=True, soft=soft)
     # every option is set, so that a checkpoint's own settings have no effect
     tokens: Tensor = model.causal.generate(
         inputs_embeds=embedded,

@@ -17,8 +17,9 @@ from p5rec.core.examples import Example
 from p5rec.core.rng import combined, derive_seed
 from p5rec.core.types import TEST, TRAIN, VALID, Corpus, Split
 from p5rec.data.available import Available
+from p5rec.tasks.item_facts import Known
 from p5rec.tasks.registry import TASKS
-from p5rec.tasks.view import CorpusView, Known, Scale
+from p5rec.tasks.view import CorpusView, Scale
 
 from . import fewshot
 from .library import PromptLibrary

@@ -134,4 +134,5 @@ PARSERS: Mapping[TargetType, Callable[..., Parsed]] = {
     "options": _option,
     "yesno": _yesno,
     "text": _text,
+    "answer": _text,
 }

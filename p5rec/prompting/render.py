@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
-from p5rec.core.examples import Example
+import numpy as np
+
+from p5rec.core.examples import POINT, Example
 from p5rec.tasks.fields import FIELDS, Field, Kind, Record, Value
 from p5rec.tasks.literal import squeeze
 
-from .template import EXAMPLES, Template, fill
+from .template import EXAMPLES, Template, fill, slots
 
 NOTHING = "nothing yet"
 UNKNOWN = "not known"
@@ -27,8 +29,11 @@ def words(kind: Kind, value: Value) -> str:
     """Renders a field's value; data are taken literally.
 
     A list is one comma-separated line with quoted titles. Choices take one line each. An empty
-    list reads "nothing yet", any other missing value "not known".
+    list reads "nothing yet", any other missing value "not known". A vector is read where
+    :data:`p5rec.core.examples.POINT` stands.
     """
+    if kind == "point":
+        return POINT
     if isinstance(value, float | int):
         return format(value, "g")
     if isinstance(value, str):
@@ -188,8 +193,22 @@ def _render(
         item=record.item,
         event=record.event,
         system=fill(template.system, _render_fields(template, record)),
+        points=_points(template, record, examples),
         shorten=shorten,
     )
+
+
+def _points(template: Template, record: Record, examples: Sequence[Record]) -> np.ndarray | None:
+    """``(V, d)`` the vectors of a prompt in the order of its text; None: it has none."""
+    order = [name for _, name in slots(template.source) if name is not None]
+    own = [name for name in order if name in record.points]
+    vectors: list[np.ndarray] = []
+    for name in order:
+        if name == EXAMPLES:
+            vectors += [example.points[each] for example in examples for each in own]
+        elif name in own:
+            vectors.append(record.points[name])
+    return np.stack(vectors).astype(np.float32) if vectors else None
 
 
 def to_messages(example: Example, *, with_target: bool = False) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.features import Users
 from p5rec.core.rng import derive_rng, id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
+from p5rec.data.points import Points
 from p5rec.tasks.fields import FIELDS, Kind, Record, Value
 from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
@@ -95,12 +97,21 @@ def sample_view() -> CorpusView:
 
 def sample_records(task: str) -> list[Record]:
     """A record of a task from the sample corpus, followed by up to three worked examples."""
-    view, kind = sample_view(), TASKS.get(task)
+    view, kind = _with_points(sample_view()), TASKS.get(task)
     # the first reader, that reader's test event, and the item of that event
     row = 0 if kind.of == "users" else 4
     rng, pool = derive_rng(0, "sample", task), fewshot.Pool.of(view, task)
     record = kind.build(view, row, rng, LIMITS)
     return [record, *fewshot.choose(view, record, pool, 3, 0, LIMITS)]
+
+
+def _with_points(view: CorpusView) -> CorpusView:
+    """The view with a vector of each book: its genres and its year."""
+    names = sorted({name for _, genres, _ in BOOKS for name in genres})
+    books = [
+        [float(n in genres) for n in names] + [(year - 1995) / 50] for _, genres, year in BOOKS
+    ]
+    return replace(view, points=Points.of(view.corpus, np.array(books), view.liked))
 
 
 def override(template: Template, record: Record, settings: Mapping[str, str]) -> Record:
@@ -120,7 +131,7 @@ def override(template: Template, record: Record, settings: Mapping[str, str]) ->
     if unknown:
         raise UserError(*unknown)
     typed = {name: _typed(name, FIELDS[name].kind, text) for name, text in settings.items()}
-    return Record(record.task, {**record.values, **typed})
+    return replace(record, values={**record.values, **typed})
 
 
 def _typed(name: str, kind: Kind, text: str) -> Value:

@@ -13,6 +13,7 @@ from transformers import LogitsProcessorList, PreTrainedTokenizerBase
 from p5rec.decode.grammar import Grammar
 from p5rec.decode.grammar_processor import GrammarLogitsProcessor, TokenBytes
 from p5rec.models.language import WithLanguageModel
+from p5rec.models.point_adapter import Vectors, soft_tokens
 from p5rec.models.readers import Reader
 from p5rec.models.text_generation import generate_tokens, token_by_token
 
@@ -42,6 +43,7 @@ def generate(
     *,
     max_new_tokens: int,
     batch_tokens: int,
+    vectors: Sequence[Vectors | None] = (),
 ) -> list[Generated]:
     """B texts, by greedy decoding up to the model's end token.
 
@@ -51,6 +53,7 @@ def generate(
         grammar: the texts that are possible; None: any text.
         max_new_tokens: most tokens of a text.
         batch_tokens: most prompt tokens of a batch, padding included.
+        vectors: B, the vectors of each prompt; empty: prompts are words alone.
     """
     tokenizer = opened.vocabulary.tokenizer
     rules = LogitsProcessorList()
@@ -69,6 +72,7 @@ def generate(
             most=max_new_tokens,
             end=tokenizer.eos_token_id,
             filler=tokenizer.pad_token_id,
+            soft=soft_tokens([vectors[n] for n in numbers], ids) if vectors else None,
         )
         seconds = (time.perf_counter() - started) / len(numbers)
         for number, tokens in zip(numbers, out, strict=True):

@@ -12,6 +12,7 @@ from p5rec.decode.grammar import Grammar
 from p5rec.decode.token_sequences import TokenSequences
 from p5rec.models.bundle import Bundle
 from p5rec.models.inputs import PromptTokens, fit_prompt
+from p5rec.models.point_adapter import Vectors
 
 from .config import DecodeConfig
 from .generation import generate
@@ -24,9 +25,11 @@ def fit_prompts(bundle: Bundle, examples: Sequence[Example]) -> list[PromptToken
 
     The events before a prompt, if it has any, are read as a sequence before it.
     """
-    limit, prompts = bundle.settings.max_tokens, []
+    limit, prompts, points = bundle.settings.max_tokens, [], bundle.settings.points
     for example in examples:
-        prompt = fit_prompt(bundle.tokenizer, example, limit)
+        prompt = fit_prompt(
+            bundle.tokenizer, example, limit, 1 if points is None else points.tokens
+        )
         if example.past is not None:
             prompt = prompt._replace(ids=bundle.continued(example.past, prompt.ids))
         prompts.append(prompt)
@@ -59,11 +62,17 @@ def generate_texts(
     grammar: Grammar | None = None,
 ) -> list[str]:
     """B texts for the prompts of ``examples`` (see :func:`.generation.generate`)."""
+    prompts = fit_prompts(bundle, examples)
+    vectors = [
+        None if each.soft is None or each.points is None else Vectors(each.soft, each.points)
+        for each in prompts
+    ]
     written = generate(
         bundle,
-        encode_prompts(bundle, examples),
+        [each.ids for each in prompts],
         grammar,
         max_new_tokens=config.max_new_tokens,
         batch_tokens=config.batch_tokens,
+        vectors=vectors if any(vectors) else (),
     )
     return [each.text for each in written]

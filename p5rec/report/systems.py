@@ -128,12 +128,17 @@ SYSTEMS = (
         "scoring/ranking function",
         "p5rec run m6-rec",
     ),
-    System("elm", "Tennenholtz et al., ICLR 2024 (arXiv:2310.04475)", "user interaction"),
     System(
         "apa",
         "Hu et al., 2024 (arXiv:2404.10327)",
         "scoring/ranking function",
         "p5rec run apa",
+    ),
+    System(
+        "elm",
+        "Tennenholtz et al., ICLR 2024 (arXiv:2310.04475)",
+        "user interaction",
+        "p5rec run elm data.path=FOLDER",
     ),
     System("recllm", "Friedman et al., 2023 (arXiv:2305.07961)", "pipeline controller"),
 )

@@ -7,11 +7,15 @@ A name has the same meaning in every task. The kind defines the Python type of t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["item", "title", "items", "titles", "items_titled", "number", "text", "choices"]
-TargetType = Literal["item", "rating", "options", "yesno", "text"]
+import numpy as np
+
+Kind = Literal[
+    "item", "title", "items", "titles", "items_titled", "number", "text", "choices", "point"
+]
+TargetType = Literal["item", "rating", "options", "yesno", "text", "answer"]
 YES, NO = "yes", "no"  # values of a verdict
 MASK = "[masked]"  # in place of a hidden item or hidden words
 Value = str | float | tuple[str, ...] | tuple[tuple[str, str], ...]
@@ -25,6 +29,9 @@ DATA: Mapping[str, str] = {
     "user_attributes": "attributes in the user table (data.users.columns.attributes)",
     "factors": "factors of the scenario (texts.NAME.prompts.factors)",
     "notes": "earlier texts about the users (texts.NAME.prompts.notes)",
+    "points": "vectors of items (a method with a space)",
+    "traits": "short attribute values in the item table (data.items.columns.attributes)",
+    "years": "an attribute of years in the item table (data.items.columns.attributes)",
 }
 
 
@@ -114,6 +121,12 @@ FIELDS: Mapping[str, Field] = {
     "description": Field("text", "what a language model writes about the item or the user"),
     "review": Field("text", "the user's review of the item", "review", truncate="words"),
     "summary": Field("text", "the summary the user put above the review", "summary"),
+    "point": Field("point", "a vector of an item", "points"),
+    "other_point": Field("point", "a vector of another item", "points"),
+    "user_point": Field("point", "a vector of a user", "points"),
+    "attribute": Field("text", "name of an attribute"),
+    "trait": Field("text", "a short value of an attribute"),
+    "answer": Field("text", "the answer, computed from the data"),
 }
 
 # fields with semantic ids, which a model without training on them cannot read
@@ -134,6 +147,7 @@ class Record:
         rating: the target of a rating task, else None.
         mentions: row numbers of all items in the field values, the target included.
         candidates: row numbers of the candidate items, in the order of the prompt.
+        points: field of kind ``point`` → its vector ``(d,)`` float32.
     """
 
     task: str
@@ -144,3 +158,4 @@ class Record:
     rating: float | None = None
     mentions: frozenset[int] = frozenset()
     candidates: tuple[int, ...] = ()
+    points: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)

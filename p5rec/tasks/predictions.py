@@ -227,6 +227,31 @@ class Texts(Predictions):
         return [self.texts[row]]
 
 
+class Answers(Predictions):
+    """Generated answers that the data determine.
+
+    Attributes:
+        texts: generated texts.
+        similarities: cosine of each text's vector and the vector of its item's own text; empty: not
+            computed.
+        ranks: rank, from 1, of its item among the held-out items by that cosine; empty: not
+            computed.
+    """
+
+    kind: Literal["answer"] = "answer"
+    texts: list[str] = []
+    similarities: list[float] = []
+    ranks: list[int] = []
+
+    def prediction_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """See :class:`Predictions`; B of each of ``texts``, ``similarities`` and ``ranks``."""
+        return dict(values)
+
+    def describe(self, row: int) -> list[str]:
+        """See :class:`Predictions`."""
+        return [self.texts[row]]
+
+
 class Clicks(Predictions):
     """Click probabilities, or probabilities of another binary outcome.
 
@@ -262,7 +287,7 @@ class Clicks(Predictions):
 
 KINDS: Mapping[str, type[Predictions]] = {
     each.model_fields["kind"].default: each
-    for each in (RankedItems, Choices, Ratings, Verdicts, Texts, Clicks)
+    for each in (RankedItems, Choices, Ratings, Verdicts, Texts, Answers, Clicks)
 }
 
 

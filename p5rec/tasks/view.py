@@ -23,13 +23,13 @@ from p5rec.data.available import Available
 from p5rec.data.earlier_events import EarlierEvents
 from p5rec.data.item_tree import ItemTree, TreeConfig, TreeItems, grow
 from p5rec.data.negatives import sample_negatives
+from p5rec.data.points import Points
 
+from .item_facts import ItemFacts, Known, is_trait, is_year
 from .literal import Literal, literal, squeeze
 
-Known = tuple[tuple[str, tuple[str, ...]], ...]  # attributes, each with its values
 TOKEN_GAP = re.compile(r">\s+<")
 LIKED = 0.75  # fraction of the scale from which a rating counts as liked: 4 on 1..5
-TRAIT_WORDS = 3  # a longer attribute value is prose, not a trait
 
 
 def decimal(rating: np.float32) -> float:
@@ -121,6 +121,7 @@ class Shown(NamedTuple):
 
     notes: Sequence[str | None] = ()
     retrieved: Mapping[int, np.ndarray] = {}
+    points: Points | None = None
 
 
 DATA_ALONE = Shown()
@@ -139,6 +140,7 @@ class CorpusView:
         shape: of the tree.
         retrieved: event row → the items that a retriever finds for its user before the event;
             empty: there is no retriever.
+        points: vectors of items and users, which prompts can hold; None: there are none.
     """
 
     corpus: Corpus
@@ -148,6 +150,7 @@ class CorpusView:
     codes: np.ndarray | None = field(default=None, kw_only=True)
     shape: TreeConfig = field(default=TreeConfig(), kw_only=True)
     retrieved: Mapping[int, np.ndarray] = field(default_factory=dict, kw_only=True)
+    points: Points | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if len(self.names.ids) != len(self.corpus.catalog):
@@ -167,6 +170,10 @@ class CorpusView:
             data.add("factors")
         if any(self.notes):
             data.add("notes")
+        if self.points is not None:
+            data.add("points")
+            data |= {"traits"} if any(self.facts.short_values) else set()
+            data |= {"years"} if any(self.facts.decades) else set()
         return frozenset(data)
 
     @cached_property
@@ -325,11 +332,17 @@ class CorpusView:
         """``(N,)`` short attribute values of each item, then its years; no other numbers."""
         return [
             (
-                *(v for _, values in known for v in values if _is_trait(v)),
-                *(f"from {v}" for name, values in known for v in values if _is_year(name, v)),
+                *(v for _, values in known for v in values if is_trait(v)),
+                *(f"from {v}" for name, values in known for v in values if is_year(name, v)),
             )
             for known in self.attributes
         ]
+
+    @cached_property
+    def facts(self) -> ItemFacts:
+        """Facts about items that answers name."""
+        train = self.liked & (self.corpus.split.of_event == TRAIN)
+        return ItemFacts(self.attributes, self.corpus.interactions, train)
 
     @cached_property
     def tree(self) -> ItemTree:
@@ -376,11 +389,3 @@ def _known(table: Catalog | Users, literal: Literal) -> list[Known]:
 def _in_words(known: Known) -> str:
     pairs = ((name.replace("_", " "), values) for name, values in known)
     return "; ".join(f"{name}: {', '.join(values)}" for name, values in pairs)
-
-
-def _is_trait(value: str) -> bool:
-    return any(c.isalpha() for c in value) and len(value.split()) <= TRAIT_WORDS
-
-
-def _is_year(name: str, value: str) -> bool:
-    return "year" in name.lower() and value.isdigit()

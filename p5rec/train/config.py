@@ -181,6 +181,10 @@ class TrainConfig(Config):
     """
     steps: int = Field(500, ge=0)
     """Optimiser steps. 0: no training; the model is evaluated zero-shot."""
+    adapter_steps: int = Field(0, ge=0)
+    """First optimiser steps, which train the adapter of vectors alone while the language model is
+    frozen (the first of ELM's two stages). 0: all weights are trained together.
+    """
     stop_after: Annotated[int, Field(ge=1)] | None = None
     """Optimiser steps after which training stops, under the learning-rate schedule of all
     ``steps``. null: train to the end.

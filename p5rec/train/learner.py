@@ -12,7 +12,13 @@ from p5rec.backbones.registry import AnyBackbone
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
-from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE, HeadsConfig, ItemHeadConfig
+from p5rec.models.config import (
+    NEXT_ITEM,
+    RATING_SEQUENCE,
+    AdapterConfig,
+    HeadsConfig,
+    ItemHeadConfig,
+)
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.template import FamilySpec
@@ -48,6 +54,13 @@ class LearnerConfig(Config):
     def epochs_to_steps(self, corpus: Corpus) -> Self:
         """A copy with epochs converted to steps (:func:`p5rec.train.schedule.epochs_to_steps`)."""
         return self.model_copy(update={"train": epochs_to_steps(self.train, corpus)})
+
+
+class PointLearnerConfig(LearnerConfig):
+    """A language model whose prompts hold vectors."""
+
+    adapter: AdapterConfig = AdapterConfig()
+    """How vectors become soft tokens."""
 
 
 def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:

@@ -45,6 +45,7 @@ from .distributed import (
 from .schedule import Schedule
 from .trainer import MultitaskTrainer
 
+SHARDED = ("DEEPSPEED", "FSDP")  # launches whose gradients are not those of the weights
 SCHEDULES = {"cosine": "cosine", "constant": "constant_with_warmup"}  # as transformers names them
 
 
@@ -137,6 +138,7 @@ def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
             raise UserError(f"train.{key}: expected none for a model with an encoder; remove it")
     network = model.causal
     lacking = {
+        "adapter_steps": config.adapter_steps and model.point_adapter is None,
         "packing": config.packing and not model.traits.packing,
         "shared_history": config.shared_history
         and not (model.traits.relative_positions if model.seq2seq else model.traits.kv_cache),
@@ -156,6 +158,10 @@ def _check_launch(trainer: MultitaskTrainer, last: Path | None, run: dict[str, s
     check_joined(accelerator.num_processes, accelerator.distributed_type.value)
     mode = sharding(accelerator)
     check_quantised(quantised(trainer.model.causal), mode)
+    if trainer.recipe.adapter_steps and accelerator.distributed_type.value in SHARDED:
+        raise input_error(
+            "train.adapter_steps", "full copies of the weights", mode, "launch without sharding"
+        )
     if last and run["weights"] != mode:
         raise input_error(
             last, f"weights and optimiser states as in it ({run['weights']})", mode,

@@ -33,6 +33,7 @@ from .callbacks.validation import FinalWeights
 from .config import TrainConfig
 from .distributed import full_state, is_sharded, load_sharded, sharding
 from .optimizer import make_optimizer
+from .stages import drop_other_gradients
 
 OPTIMISER, SCHEDULE = "optimizer.safetensors", "scheduler.safetensors"  # of a checkpoint
 
@@ -92,6 +93,8 @@ class MultitaskTrainer(SFTTrainer):
         return outputs | names if self.recipe.level_losses else outputs
 
     def _clip_grad_norm(self, model: torch.nn.Module) -> Any:
+        if self.state.global_step < self.recipe.adapter_steps:
+            drop_other_gradients(model)
         norm = super()._clip_grad_norm(model)
         self._check("gradient norm", torch.as_tensor(norm))
         return norm

@@ -16,6 +16,7 @@ from p5rec.core.rng import derive_seed
 from p5rec.core.types import Corpus
 from p5rec.models.bundle import Bundle, build
 from p5rec.models.checkpoint import load_trainable, save_bundle
+from p5rec.models.config import PointSettings
 from p5rec.models.initialise import initialise_from, provenance, resolve_initialisation
 from p5rec.prompting.library import PromptLibrary
 from p5rec.tasks.view import DATA_ALONE, Shown
@@ -23,7 +24,7 @@ from p5rec.tasks.view import DATA_ALONE, Shown
 from .alignment.objectives import objective
 from .callbacks.checkpoints import FOLDER
 from .distributed import is_sharded
-from .learner import LearnerConfig, settings_of, train_ratings, training_prompts
+from .learner import LearnerConfig, PointLearnerConfig, settings_of, train_ratings, training_prompts
 from .schedule import Schedule
 from .sft import Trained, fit
 from .training_data import build_training_data, trained_items
@@ -59,6 +60,9 @@ def train(
     library, events = training_prompts(config), config.train.training_events(corpus, start)
     config = config.epochs_to_steps(events)
     settings = settings_of(config, corpus)
+    if isinstance(config, PointLearnerConfig) and shown.points is not None:
+        points = PointSettings(width=shown.points.width, **config.adapter.dump())
+        settings = settings.model_copy(update={"points": points})
     if start is not None:
         settings = resolve_initialisation(settings, start)
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump(), download=True)

@@ -171,7 +171,14 @@ def _prompts(
     target_of = None
     if config.train.permutes(family):
         target_of = derive_rng(examples.seed, "answers").permutation(len(examples))
-    return PromptExamples(examples, bundle.tokenizer, config.train.max_tokens, target_of)
+    points = bundle.settings.points
+    return PromptExamples(
+        examples,
+        bundle.tokenizer,
+        config.train.max_tokens,
+        target_of,
+        1 if points is None else points.tokens,
+    )
 
 
 def history_windows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from small_corpora import make_view
+from small_corpora import make_view, with_points
 
 from p5rec.prompting.library import PromptLibrary
 from p5rec.tasks.view import CorpusView
@@ -11,7 +11,7 @@ from p5rec.tasks.view import CorpusView
 
 @pytest.fixture(scope="session")
 def view() -> CorpusView:
-    return make_view()
+    return with_points(make_view())
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_corpora import make_view
+from small_corpora import make_view, with_points
 
 from p5rec.core.rng import derive_rng
 from p5rec.prompting.library import PromptLibrary
@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RECORD = runpy.run_path(str(ROOT / "scripts" / "record_golden_prompts.py"))
 LIBRARY = PromptLibrary.load()
 TEMPLATES = [pytest.param(t, id=t.full_id) for t in LIBRARY.templates()]
-RAW = make_view(titles=[f"{{title}} {{}} 100% {{0}} {{{{n}}}} \\n {n}" for n in range(40)])
+TITLES = [f"{{title}} {{}} 100% {{0}} {{{{n}}}} \\n {n}" for n in range(40)]
+RAW = with_points(make_view(titles=TITLES))
 
 
 @pytest.mark.parametrize("family", LIBRARY.families())
@@ -89,7 +90,7 @@ def test_targets_parse_back(template: Any, split_name: str, view: CorpusView) ->
                 assert parsed == ParsedRating(record.rating, clipped=False)
             case "yesno":
                 assert parsed == ParsedYesNo(record.values["verdict"] == "yes")
-            case "text":
+            case "text" | "answer":
                 assert parsed == ParsedText(squeeze(example.target))
 
 

@@ -44,7 +44,11 @@ DECODE = DecodeConfig(k=12, beams=24, max_new_tokens=4)
 LIBRARY = PromptLibrary.load()
 TASK_OF = {family: TASKS.get(LIBRARY.family(family).task) for family in LIBRARY.families()}
 # prompts that are evaluated on their own
-FAMILIES = [name for name, task in TASK_OF.items() if task.metrics and not task.open_ended]
+FAMILIES = [
+    name
+    for name, task in TASK_OF.items()
+    if task.metrics and not task.open_ended and task.capability != "describe"
+]
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from p5rec.models.inputs import pad
@@ -50,6 +51,9 @@ class Collator:
             blank, _ = pad(field_values([encoder for encoder, _ in pairs], "blank"), False)
             examples = [decoder for _, decoder in pairs]
             source = {"source": ids, "source_mask": mask, "source_blank": blank}
+            if (vectors := _points([encoder for encoder, _ in pairs])) is not None:
+                soft, points = vectors
+                source |= {"source_soft": pad(soft, -1)[0], "points": points}
         lengths = np.array([len(example.labels) for example in examples])
         sequences = (
             pack(lengths, self.packing) if self.packing else np.arange(len(examples))[:, None]
@@ -75,6 +79,9 @@ class Collator:
                 tensors[name] = batched(field_values(examples, name), filler)
         if self.packing or any(example.branches is not None for example in examples):
             tensors["documents"] = batched(_documents(examples), -1)
+        if (vectors := _points(examples)) is not None:
+            soft, points = vectors
+            tensors |= {"soft": batched(soft, -1), "points": points}
         if "after" in tensors:
             tensors["after"] = batched(_after(examples, sequences), -1)
         return tensors | source
@@ -132,6 +139,21 @@ def _after(
             out[i] = np.where(out[i] < 0, -1, out[i] + first)
             first += len(out[i])
     return out
+
+
+def _points(examples: Sequence[TrainingExample]) -> tuple[list[np.ndarray], Tensor] | None:
+    """The row ``(T,)`` of each token's vector, and the vectors ``(V, d)`` of all examples; None:
+    there are no vectors."""
+    points = [example.points for example in examples if example.points is not None]
+    if not points:
+        return None
+    counts = [0 if example.points is None else len(example.points) for example in examples]
+    firsts = np.cumsum([0, *counts[:-1]])
+    soft = [
+        np.where(own < 0, -1, own + first)
+        for own, first in zip(field_values(examples, "soft"), firsts, strict=True)
+    ]
+    return soft, torch.from_numpy(np.concatenate(points).astype(np.float32))
 
 
 def _without_first(labels: np.ndarray) -> np.ndarray:

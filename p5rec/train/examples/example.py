@@ -18,6 +18,7 @@ FILLERS: dict[str, Any] = {
     "sample_seeds": np.int64(0),
     "steps_back": np.int64(1),
     "after": np.int64(-1),
+    "soft": np.int64(-1),
 }
 
 
@@ -45,6 +46,9 @@ class TrainingExample:
             others continue; None: one branch.
         after: ``(T,)`` int64, the token that the branch of each token continues, -1 for none; None:
             no branch continues another.
+        soft: ``(T,)`` int64, the row in ``points`` of the vector that each token stands for, -1 for
+            a word; None: all tokens are words.
+        points: ``(V, d)`` float32, the vectors; None: there are none.
         tasks: ``(T,)`` int64, the task of each token; None: all are of the slot's task.
         shortened, cut: of a prompt that was too long (see ``p5rec.models.inputs.PromptTokens``); a
             truncated target counts as cut, too.
@@ -62,6 +66,8 @@ class TrainingExample:
     steps_back: np.ndarray | None = None
     branches: np.ndarray | None = None
     after: np.ndarray | None = None
+    soft: np.ndarray | None = None
+    points: np.ndarray | None = None
     tasks: np.ndarray | None = None
     shortened: bool = False
     cut: bool = False
@@ -103,6 +109,8 @@ class TrainingExample:
             self.input_ids[:at],
             np.full(at, IGNORE),
             blank=None if self.blank is None else self.blank[:at],
+            soft=None if self.soft is None else self.soft[:at],
+            points=self.points,
         )
         ids, labels = opened(self.input_ids, start), opened(self.labels, IGNORE)
         return source, TrainingExample(ids, labels, **fields)

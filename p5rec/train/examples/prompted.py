@@ -23,6 +23,7 @@ class PromptExamples:
         max_tokens: of an example; a longer prompt is shortened.
         target_of: ``(R,)`` the example whose target each prompt has (permutation control); None:
             its own.
+        soft_tokens: tokens that stand for each vector of a prompt.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class PromptExamples:
         tokenizer: PreTrainedTokenizerBase,
         max_tokens: int,
         target_of: np.ndarray | None = None,
+        soft_tokens: int = 1,
     ) -> None:
         self.examples = examples
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.target_of = target_of
+        self.soft_tokens = soft_tokens
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -52,7 +55,9 @@ class PromptExamples:
             example = replace(example, target=other.target, rating=other.rating)
         full_target = encode_target(self.tokenizer, example)
         target = full_target[: self.max_tokens // 2]
-        prompt = fit_prompt(self.tokenizer, example, self.max_tokens - len(target))
+        prompt = fit_prompt(
+            self.tokenizer, example, self.max_tokens - len(target), self.soft_tokens
+        )
         if self.target_of is None and prompt.target != example.target:
             full_target = encode_target(self.tokenizer, replace(example, target=prompt.target))
             target = full_target[: self.max_tokens // 2]
@@ -62,6 +67,10 @@ class PromptExamples:
         if example.rating is not None:
             ratings = np.full(len(tokens), np.nan, dtype=np.float32)
             ratings[len(source) - 1] = example.rating  # at the last token before the target
+        soft = prompt.soft
+        if soft is not None:
+            soft = np.concatenate([soft, np.full(len(target), -1)])
         return TrainingExample(
-            tokens, labels, ratings, split=len(source), shortened=prompt.shortened, cut=cut
-        )
+            tokens, labels, ratings, split=len(source), soft=soft, points=prompt.points,
+            shortened=prompt.shortened, cut=cut,
+        )  # fmt: skip

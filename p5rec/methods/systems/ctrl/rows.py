@@ -16,7 +16,8 @@ from p5rec.core.rng import sampled
 from p5rec.core.types import Corpus
 from p5rec.data.click_instances import ClickInstances, click_instances
 from p5rec.prompting.template import fill
-from p5rec.tasks.view import Known, unnamed_view
+from p5rec.tasks.item_facts import Known
+from p5rec.tasks.view import unnamed_view
 
 from ...arrays import load_arrays, save_arrays
 from ...needs import Inputs

@@ -22,7 +22,8 @@ from p5rec.core.artefacts import Lineage, write_json
 from p5rec.core.rng import others
 from p5rec.core.types import Corpus, Histories
 from p5rec.prompting.template import fill
-from p5rec.tasks.view import CorpusView, Known, unnamed_view
+from p5rec.tasks.item_facts import Known
+from p5rec.tasks.view import CorpusView, unnamed_view
 
 from ...arrays import load_arrays, save_arrays
 from ...click.features import UserIndex

@@ -1,0 +1,82 @@
+"""Concepts of a space: directions along which items gain a value of an attribute.
+
+A concept activation vector (Kim et al., ICML 2018, arXiv:1711.11279) is the normal of a linear
+classifier that tells items with the value from those without it. ELM describes points on the way
+along it (Tennenholtz et al. 2024, arXiv:2310.04475, section 4).
+
+N items, B points, S steps, d width of the space.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from p5rec.core.errors import did_you_mean, input_error
+from p5rec.tasks.points import points_of
+from p5rec.tasks.view import CorpusView
+
+FEWEST = 5  # items with a value, and without it, that a classifier is fitted to
+
+
+@dataclass(frozen=True, eq=False)
+class Concept:
+    """A direction of the space.
+
+    Attributes:
+        trait: the attribute value.
+        direction: ``(d,)`` unit vector towards items that have it.
+        spread: standard deviation of the trained items along it; the unit of a step.
+    """
+
+    trait: str
+    direction: np.ndarray
+    spread: float
+
+    @classmethod
+    def of(cls, view: CorpusView, trait: str) -> Concept:
+        """The concept of an attribute value, from the trained items alone.
+
+        Args:
+            view: a corpus with points.
+            trait: a short value of an attribute.
+
+        Raises:
+            UserError: fewer than five trained items have the value, or lack it.
+        """
+        from sklearn.linear_model import LogisticRegression
+
+        points = points_of(view)
+        rows = points.trained_items
+        has = np.array([trait in view.facts.short_values[row] for row in rows.tolist()])
+        if min(has.sum(), (~has).sum()) < FEWEST:
+            known = did_you_mean(trait, [value for value, _ in common_traits(view, 100)])
+            got = f"{trait!r} of {has.sum()} among {len(has)}"
+            raise input_error(
+                "concept", f"a value that {FEWEST} items have and {FEWEST} lack", got, known
+            )
+        vectors = points.items[rows].astype(np.float64)
+        mean, scale = vectors.mean(axis=0), vectors.std() or 1.0
+        classifier = LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000)
+        classifier.fit((vectors - mean) / scale, has)
+        direction = classifier.coef_[0] / np.linalg.norm(classifier.coef_[0])
+        return cls(trait, direction.astype(np.float32), float((vectors @ direction).std()))
+
+    def steps(self, points: np.ndarray, amounts: np.ndarray) -> np.ndarray:
+        """``(B, S, d)``: ``points (B, d)`` after steps of ``amounts (S,)`` spreads."""
+        moves = amounts[:, None] * self.spread * self.direction
+        return np.asarray(points[:, None] + moves[None], np.float32)
+
+
+def common_traits(view: CorpusView, n: int) -> list[tuple[str, int]]:
+    """The ``n`` attribute values that most trained items have, with their numbers of items."""
+    rows = points_of(view).trained_items.tolist()
+    counts = Counter(value for row in rows for value in view.facts.short_values[row])
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:n]
+
+
+def mentions(texts: list[str], trait: str) -> np.ndarray:
+    """``(n,)`` bool: the texts that name a value, without regard to case."""
+    return np.array([trait.casefold() in text.casefold() for text in texts])
