@@ -87,8 +87,13 @@ class Before(Config):
         """Deletes the written state."""
         (forget_folder() / FILE).unlink()
 
-    def artefacts(self, after: Stages) -> tuple[Artefact, ...]:
-        """The stages of the runs before and after, and all others that saw the events."""
+    def artefacts(self, after: Stages, remaining: Stages) -> tuple[Artefact, ...]:
+        """The stages of the runs before and after, and all others that saw the events.
+
+        Args:
+            after: the stages after the runs were computed again.
+            remaining: those that were not deleted then.
+        """
         found = dict[tuple[str, str], Artefact]()
         for folder, run in self.runs.items():
             used = after.of_run(Path(folder))
@@ -98,7 +103,7 @@ class Before(Config):
             for key, stage in run.stages.items():
                 alike = fresh.get(stage.identity)
                 new = key if key in used else alike.pop() if alike else ""
-                gone = "deleted" if key in self.held else "unused"
+                gone = "unused" if key in remaining.by_key else "deleted"
                 state = "untouched" if key in used else "computed again" if new else gone
                 found[key, new] = Artefact(
                     stage=stage.kind, state=state, old=key, old_hash=stage.hash, new=new,

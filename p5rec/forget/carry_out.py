@@ -71,7 +71,10 @@ def carry_out(
         after = Stages.read(root)
         _check_fresh(before.held, folders, after)
         texts = any(stage.kind == TEXTS for stage in before.held.values())
+        readers = after.readers_of_lost_parts(before.held.keys())
+        deleted = _delete(root, readers, 0.0)  # first: a kill must leave what names them
         checked = _delete(root, before.held, started if texts else 0.0)
+        checked = {name: count + deleted[name] for name, count in checked.items()}
         remaining = Stages.read(root)
         checked |= {"stages": len(remaining.by_key)}
         checked |= {"stages holding the events": len(remaining.holding(keys))}
@@ -79,7 +82,7 @@ def carry_out(
             request=requests[0].request,
             together_with=(),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            artefacts=before.artefacts(after),
+            artefacts=before.artefacts(after, remaining),
             outputs=tuple(_output(folder, before, started) for folder in folders),
             other_runs=others,
             checked=checked,

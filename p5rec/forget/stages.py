@@ -14,6 +14,7 @@ from p5rec.core.artefacts import Lineage, digest, read_json
 from p5rec.core.using import REPORT, read_runs
 from p5rec.core.working import MANIFEST, missing
 from p5rec.data.prepare import load_corpus
+from p5rec.methods.folder import contents
 
 from .wanted import events_of
 
@@ -102,15 +103,36 @@ class Stages:
             key for key, stage in self.by_key.items()
             if stage.kind != DATA and Lineage.read(stage.path).contains(every).any()
         ]  # fmt: skip
-        readers: dict[str, list[str]] = {}
-        for key, stage in self.by_key.items():
-            for read in stage.inputs.values():
-                readers.setdefault(read, []).append(key)
         frames = [
             read for key in own if self.by_key[key].kind == DATA
             for read in self.by_key[key].inputs.values() if read in self.by_key
         ]  # fmt: skip
-        return self._closure([*own, *frames], lambda key: readers.get(key, ()))
+        return self._closure([*own, *frames], lambda key: self._readers.get(key, ()))
+
+    def readers_of_lost_parts(self, lost: Collection[str]) -> dict[str, Stage]:
+        """The stages that read, by content, a part that ``lost`` stages have and no other stage,
+        and the stages that read them.
+
+        Such a stage names the content of a folder and not the stage that wrote it, and held-out
+        events in it are in no lineage.
+
+        Args:
+            lost: keys of stages.
+        """
+        read = {value for stage in self.by_key.values() for value in stage.inputs.values()}
+        parts = {key: self._parts(key) & read for key in lost if key in self.by_key}
+        gone = set[str]().union(*parts.values())
+        kinds = {self.by_key[key].kind for key, own in parts.items() if own}
+        for key, stage in self.by_key.items():
+            if stage.kind in kinds and key not in lost:
+                gone -= self._parts(key)
+        first = [k for k, s in self.by_key.items() if gone & {*s.inputs.values()}]
+        return self._closure(first, lambda key: self._readers.get(key, ()))
+
+    def _parts(self, key: str) -> set[str]:
+        """The content of each folder in a stage, as readers of its content name it."""
+        folders = (path for path in self.by_key[key].path.iterdir() if path.is_dir())
+        return {digest(contents(folder)) for folder in folders}
 
     def other_runs(self, keys: np.ndarray, folders: Collection[Path]) -> tuple[str, ...]:
         """The folders of runs, other than ``folders``, whose stages saw events.
@@ -138,6 +160,15 @@ class Stages:
             }
             self._identities[key] = digest([stage.kind, config, inputs])
         return self._identities[key]
+
+    @cached_property
+    def _readers(self) -> dict[str, list[str]]:
+        """Key → the keys of the stages that read it."""
+        readers: dict[str, list[str]] = {}
+        for key, stage in self.by_key.items():
+            for read in stage.inputs.values():
+                readers.setdefault(read, []).append(key)
+        return readers
 
     @cached_property
     def _identities(self) -> dict[str, str]:

@@ -31,7 +31,7 @@ methods:
     shards: 4
     partition: PARTITION
     similarity: tokens
-    validation: 12
+    validation: 200
     train: {epochs: 1, batch: 8}
     tune: {}
 evaluate: {lists: false, prompts: {click: all}, samples: 0}
@@ -74,6 +74,10 @@ def test_a_person_leaves(
     enter(here, (here / "my.yaml").read_text(), monkeypatch)
     output_of("forget", "--user", PERSON, "--run", "runs/my", "--yes", "--jobs", "1")
     assert hashes(here) == hashes(never)
+    kinds = Counter(stage.kind for stage in Stages.read(here / "home/store").by_key.values())
+    # those of the person's held-out events, which are in no lineage, are gone as well
+    assert kinds["validation-embed"] == 1
+    assert kinds["validation-errors"] == 4
     states = adapters(here)
     assert sum(states.values()) == 4
     if partition == "user":
