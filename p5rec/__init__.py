@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .api.auditing import Findings, audit
     from .api.dataset import Dataset
     from .api.estimators import (
+        Apa,
         AutoInt,
         Bias,
         BoostedTrees,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
         Din,
         Ease,
         EaseRecency,
+        Elm,
+        ElmCommonest,
         Estimator,
         Fm,
         Fusion,
@@ -82,6 +85,7 @@ logging.getLogger("DeepSpeed").addFilter(lambda record: "accelerator to CPU" not
 
 __version__ = "0.1.0"
 __all__ = [
+    "Apa",
     "AutoInt",
     "Bias",
     "BoostedTrees",
@@ -93,6 +97,8 @@ __all__ = [
     "Din",
     "Ease",
     "EaseRecency",
+    "Elm",
+    "ElmCommonest",
     "Estimator",
     "Evaluation",
     "Findings",

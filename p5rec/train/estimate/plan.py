@@ -33,7 +33,7 @@ SAMPLE = 64  # examples of each task whose load is measured
 HERE = "this machine"
 # speed of training relative to matrix products: measured on a CPU
 # (docs/experiments/results/train; in bfloat16 only the products are fast), assumed on a GPU
-CPU_UTILISATION = {torch.float32: 0.5, torch.bfloat16: 0.25}
+CPU_UTILISATION = {"float32": 0.5, "bfloat16": 0.25}
 GPU_UTILISATION = 0.3
 LAUNCH = 1e-3  # seconds per block and step to launch kernels on a GPU
 
@@ -232,7 +232,7 @@ def plan(
     dtype = dtype_of(train.precision)
     rate = matmul_rate(model, int(batch.positions), dtype)
     on_gpu = torch.cuda.is_available()
-    utilisation = GPU_UTILISATION if on_gpu else CPU_UTILISATION[dtype]
+    utilisation = GPU_UTILISATION if on_gpu else CPU_UTILISATION[str(dtype).removeprefix("torch.")]
     seconds, timed = {HERE: work / rate / utilisation}, {}
     weights = weights_of(model)
     if learner.backbone.source is None and weights.total < SMALL and not on_gpu:
