@@ -16,6 +16,7 @@ from p5rec.core.features import Behaviours, Users
 from p5rec.core.rng import by_key, derive_rng, event_keys, id_keys, keyed
 from p5rec.core.types import SPLITS, Catalog, Corpus, Interactions, group_numbers
 
+from .cells import indices
 from .config import DataConfig
 from .describe import tied_share
 from .event_columns import BEHAVIOUR, check_further, context_summary, event_columns
@@ -121,7 +122,7 @@ def _basket_order(events: pl.DataFrame, seed: int) -> np.ndarray | None:
         return None
     ids = events["basket"].drop_nulls().unique().sort()
     draws = keyed(id_keys(ids.to_list()), seed, "equal times")
-    order: np.ndarray = np.append(draws, LAST)[_indices(events["basket"], ids)]
+    order: np.ndarray = np.append(draws, LAST)[indices(events["basket"], ids)]
     return order
 
 
@@ -130,7 +131,7 @@ def _reduced(
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """The events without repeats and after the k-core; and the number of repeats of each kind."""
     ids = [events[column].unique().sort() for column in ("user", "item")]
-    users, items = _indices(events["user"], ids[0]), _indices(events["item"], ids[1])
+    users, items = indices(events["user"], ids[0]), indices(events["item"], ids[1])
     times, rows = events["time"].to_numpy(), events["row"].to_numpy()
     behaviours = _behaviour_codes(events)
     keys = event_keys(
@@ -165,7 +166,7 @@ def _behaviour_codes(events: pl.DataFrame) -> list[np.ndarray]:
     """The behaviours of the events ``(E,)`` as numbers, in a list; empty without behaviours."""
     if BEHAVIOUR not in events.columns:
         return []
-    return [_indices(events[BEHAVIOUR], events[BEHAVIOUR].unique().sort())]
+    return [indices(events[BEHAVIOUR], events[BEHAVIOUR].unique().sort())]
 
 
 def _item_behaviour_pairs(items: np.ndarray, behaviours: np.ndarray | None = None) -> np.ndarray:
@@ -199,7 +200,7 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
     user_ids, user_keys = _ordered_ids(events["user"].unique(), config.seed, "users")
     catalog_ids = events["item"].unique() if config.catalog == "log" else log.items["item"]
     item_ids, item_keys = _ordered_ids(catalog_ids, config.seed, "items")
-    users, items = _indices(events["user"], user_ids), _indices(events["item"], item_ids)
+    users, items = indices(events["user"], user_ids), indices(events["item"], item_ids)
     times = events["time"].to_numpy()
     keys = event_keys(user_keys[users], item_keys[items], times, events["row"].to_numpy())
     baskets = _basket_order(events, config.seed)
@@ -290,12 +291,6 @@ def _ordered_ids(ids: pl.Series, seed: int, what: str) -> tuple[pl.Series, np.nd
     keys = id_keys(ids.to_list())
     order = by_key(keys, seed, "rows", what)
     return ids.gather(order), keys[order]
-
-
-def _indices(column: pl.Series, ids: pl.Series) -> np.ndarray:
-    """``(E,)`` int32 index of each value in ``ids``; -1 for null."""
-    indices = column.cast(pl.Enum(ids)).to_physical().cast(pl.Int32)
-    return indices.fill_null(-1).to_numpy()
 
 
 def check_evaluable(summary: Mapping[str, Any], where: Path) -> None:

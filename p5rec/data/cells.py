@@ -1,7 +1,8 @@
-"""Parsing of single cells of a log: ids, numbers, missing values."""
+"""Parsing of single cells of a log: ids, numbers, missing values; ids as row numbers."""
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from p5rec.core.errors import input_error
@@ -92,3 +93,9 @@ def refuse(
     raise input_error(
         locations.at(rows[at]), f"{expected} in column {column!r}", got + others, todo
     )
+
+
+def indices(column: pl.Series, ids: pl.Series) -> np.ndarray:
+    """``(E,)`` int32 index of each value in ``ids``; -1 for null."""
+    indices = column.cast(pl.Enum(ids)).to_physical().cast(pl.Int32)
+    return indices.fill_null(-1).to_numpy()

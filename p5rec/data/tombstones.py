@@ -22,6 +22,7 @@ from p5rec.core.atomic import atomic_write, write_secret
 from p5rec.core.paths import cache_home
 from p5rec.core.rng import combined, id_keys
 
+from .cells import indices
 from .rawlog import RawLog
 
 FOLDER, SALT, MARKS = "forget", "salt", "tombstones.npy"
@@ -108,9 +109,8 @@ def forget_folder() -> Path:
 def _keys(ids: pl.Series) -> np.ndarray:
     """``(E,)`` uint64: the key of each id."""
     distinct = ids.unique().sort()
-    keys: np.ndarray = id_keys(distinct.to_list())
-    every: np.ndarray = keys[ids.cast(pl.Enum(distinct)).to_physical().to_numpy()]
-    return every
+    keys: np.ndarray = id_keys(distinct.to_list())[indices(ids, distinct)]
+    return keys
 
 
 def _rows(keys: np.ndarray) -> list[bytes]:

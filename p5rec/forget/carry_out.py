@@ -27,7 +27,7 @@ from p5rec.data.tombstones import forget_folder
 from .before import Before
 from .receipt import Output, Receipt
 from .requests import Pending, pending
-from .stages import Stages
+from .stages import Stage, Stages
 
 LOCK = ".lock"
 POLL = 1.0  # seconds between looks at stages in use
@@ -60,10 +60,9 @@ def carry_out(
             each.bury()
         keys = np.unique(np.concatenate([each.keys for each in requests]), axis=0)
         folders = [*dict.fromkeys(Path(run) for each in requests for run in each.request.runs)]
-        _wait_for_readers(root, keys, notify)
-        stages = Stages.read(root)
-        others = stages.other_runs(keys, folders)
-        before = Before.now(folders, stages.holding(keys), stages)
+        stages, held = _when_unused(root, keys, notify)
+        others = stages.other_runs(held, folders)
+        before = Before.now(folders, held, stages)
         started = time.time()
         for folder in folders:
             notify(f"{folder}: computing again")
@@ -96,14 +95,17 @@ def carry_out(
         return paths
 
 
-def _wait_for_readers(root: Path, keys: np.ndarray, notify: Callable[[str], None]) -> None:
-    """Waits until no running process uses a stage that saw the events."""
+def _when_unused(
+    root: Path, keys: np.ndarray, notify: Callable[[str], None]
+) -> tuple[Stages, dict[str, Stage]]:
+    """All stages, and those that saw the events, once no running process uses one of these."""
     told = False
     while True:
-        held = {stage.name for stage in Stages.read(root).holding(keys).values()}
-        busy = sorted(held & in_use(root))
+        stages = Stages.read(root)
+        held = stages.holding(keys)
+        busy = sorted({stage.name for stage in held.values()} & in_use(root))
         if not busy:
-            return
+            return stages, held
         if not told:
             notify(f"{busy[0]}: a running process uses it; waiting")
             told = True

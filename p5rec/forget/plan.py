@@ -36,11 +36,6 @@ class Plan:
     untouched: dict[str, Stage]
     other_runs: tuple[str, ...]
 
-    @property
-    def seconds(self) -> float:
-        """What the stages to compute again took, summed."""
-        return sum(float(stage.manifest["seconds"]) for stage in self.of_runs.values())
-
 
 def make_plan(wanted: Wanted, runs: dict[Path, DataConfig], basis: str, stages: Stages) -> Plan:
     """The plan of a request.
@@ -57,10 +52,9 @@ def make_plan(wanted: Wanted, runs: dict[Path, DataConfig], basis: str, stages: 
     tombstones, sources, names = Tombstones.read(), dict[str, int](), [wanted.keys]
     marks = [np.zeros(0, np.uint64)]
     for config in runs.values():
-        for part, own in config.leaves.items():
+        for part, log in whole_logs(config).items():
             lines = wanted.of_part(part)
-            log = whole_logs(own)[""]
-            chosen = lines.among(log, own)
+            chosen = lines.among(log, config.leaves[part])
             if not chosen.any():
                 continue
             marks.append(tombstones.marks_of(log)[chosen])
@@ -84,7 +78,7 @@ def make_plan(wanted: Wanted, runs: dict[Path, DataConfig], basis: str, stages: 
         touched,
         {key: stage for key, stage in used.items() if key in touched},
         {key: stage for key, stage in used.items() if key not in touched},
-        stages.other_runs(keys, [*runs]),
+        stages.other_runs(touched, [*runs]),
     )
 
 

@@ -134,18 +134,14 @@ class Stages:
         folders = (path for path in self.by_key[key].path.iterdir() if path.is_dir())
         return {digest(contents(folder)) for folder in folders}
 
-    def other_runs(self, keys: np.ndarray, folders: Collection[Path]) -> tuple[str, ...]:
-        """The folders of runs, other than ``folders``, whose stages saw events.
-
-        Args:
-            keys: ``(n, 2)``, see :attr:`.wanted.Wanted.keys`.
-        """
-        held, known = self.holding(keys).keys(), {folder.resolve() for folder in folders}
+    def other_runs(self, held: Mapping[str, Stage], folders: Collection[Path]) -> tuple[str, ...]:
+        """The folders of runs, other than ``folders``, that use a stage of ``held``."""
+        known = {folder.resolve() for folder in folders}
         return tuple(
             run for run, _ in read_runs(self.root).values()
             if Path(run) not in known
             and (Path(run) / REPORT).is_file()
-            and held & self.of_run(Path(run)).keys()
+            and held.keys() & self.of_run(Path(run)).keys()
         )  # fmt: skip
 
     def identity(self, key: str) -> str:
