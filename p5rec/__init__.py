@@ -68,7 +68,8 @@ if TYPE_CHECKING:
         UserMean,
     )
     from .api.evaluation import Evaluation, compare, evaluate
-    from .api.model import Model, load
+    from .api.loading import load
+    from .api.model import Model
     from .core.errors import UserError
     from .methods.plugins import load_plugins
 
@@ -156,7 +157,7 @@ _MODULES = {
     "Model": "p5rec.api.model",
     "UserError": "p5rec.core.errors",
     "compare": "p5rec.api.evaluation",
-    "load": "p5rec.api.model",
+    "load": "p5rec.api.loading",
     "load_plugins": "p5rec.methods.plugins",
 }
 _FUNCTIONS = {"audit": "p5rec.api.auditing", "evaluate": "p5rec.api.evaluation"}
