@@ -41,6 +41,13 @@ def parse(text: str) -> Wish:
         ("I only want science fiction", {"Sci-Fi": "only"}),
         ("scifi, but no film noir", {"Sci-Fi": "more", "Film-Noir": "no"}),
         ("cartoons for the children", {"Animation": "more", "Children's": "more"}),
+        ("horror and westerns are not for me", {"Horror": "no", "Western": "no"}),
+        ("Musicals, no thanks. Comedy!", {"Musical": "no", "Comedy": "more"}),
+        ("not a fan of westerns", {"Western": "no"}),
+        ("something that isn't scary", {"Horror": "no"}),
+        ("as little drama as possible", {"Drama": "less"}),
+        ("drama in small doses", {"Drama": "less"}),
+        ("I could do without the gore", {"Horror": "no"}),
         ("I don't mind horror, but no musicals", {"Musical": "no"}),
         ("from the 80s", {"year 1980..1989": "more"}),
         ("something of the nineties", {"year 1990..1999": "more"}),
@@ -83,6 +90,9 @@ def test_strict_neighbours_describe_one_thing() -> None:
 
 def test_words_of_titles_and_titles() -> None:
     assert np.flatnonzero(parse("no star trek").terms[0].items).tolist() == [1]
+    assert parse("comedy at home, film").unknown == ("home",)
+    assert np.flatnonzero(parse("Alien comedy").terms[0].items).tolist() != [2]  # a synonym
+    assert np.flatnonzero(parse("trek").terms[0].items).tolist() == [1]  # nothing else to read
     like = parse("something like Star Wars").terms[0]
     assert like.items[0] == 1  # the film itself; "Wars" is not the genre here
     assert like.items[12] == pytest.approx(1 / 3)  # one genre of three

@@ -56,11 +56,19 @@ class Cues(Config):
     any: tuple[str, ...]
 
 
+class After(Config):
+    """Words after a term that set its sign."""
+
+    none: tuple[str, ...]
+    less: tuple[str, ...]
+
+
 class Lexicon(Config):
     """The contents of ``lexicon.yaml``.
 
     Attributes:
-        cues: words of sign.
+        cues: words of sign before a term.
+        after: words of sign after a term.
         breaks: words that end a clause.
         similar: words before the title of an item.
         joins: words that continue a list under one sign.
@@ -75,6 +83,7 @@ class Lexicon(Config):
     """
 
     cues: Cues
+    after: After
     breaks: tuple[str, ...]
     similar: tuple[str, ...]
     joins: tuple[str, ...]

@@ -52,6 +52,9 @@ def parse_wish(text: str, vocabulary: Vocabulary, similarity: Similarity | None 
         reader.step()
     terms, notes = _without_conflicts(reader.terms, reader.notes)
     unknown = tuple(_with_hint(words, vocabulary) for words in reader.unknown)
+    if not terms:
+        terms = [term for words in reader.unknown if (term := reader.make.title(Sign.MORE, words))]
+        unknown = () if terms else unknown
     wish = Wish(text, tuple(terms), unknown, tuple(dict.fromkeys(notes)), tuple(reader.ignored))
     return wish.require_terms()
 
@@ -64,7 +67,9 @@ class _Reader:
         sign: of the next term; None: its words are left open.
         cued: whether a cue since the last comma or term named the sign.
         since_term: whether a term came since the last cue.
-        compared: the sign before "than".
+        after: what ended the group before, if its sign was not "more": ``comma``; or
+            ``conjunction``.
+        group: number of terms before the present group.
     """
 
     phrases: Sequence[Phrase]
@@ -74,6 +79,7 @@ class _Reader:
     cued: bool = False
     since_term: bool = False
     after: str = ""
+    group: int = 0
     terms: list[Term] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -86,20 +92,28 @@ class _Reader:
             self._term(phrase)
             return
         self.at += 1
-        if phrase.kind == "cue":
+        if phrase.kind == "after":
+            self._after(phrase.meaning)
+        elif phrase.kind == "cue":
             self._cue(phrase.meaning)
         elif phrase.kind == "break":
             self._reset()
-        elif phrase.kind == "comma" and not self._list_goes_on():
+        elif phrase.kind == "comma" and not self._goes_on():
             self._reset(after="comma")
         elif phrase.kind == "conjunction" and self.since_term:
             self.after = "conjunction"
         elif phrase.kind == "than" and self.since_term and self.sign in (Sign.MORE, Sign.LESS):
             self.sign = Sign.LESS if self.sign is Sign.MORE else Sign.MORE
 
+    def _after(self, cue: str) -> None:
+        """Sets the sign of the terms before, back to the last break, comma or cue."""
+        own = self.terms[self.group :]
+        self.terms[self.group :] = [term.under(SIGNS[cue]) for term in own]
+        self._reset()
+
     def _reset(self, after: str = "") -> None:
         strict = self.sign is not Sign.MORE and self.since_term
-        self.after = after if strict else ""
+        self.after, self.group = after if strict else "", len(self.terms)
         self.sign, self.cued, self.since_term = Sign.MORE, False, False
 
     def _cue(self, cue: str) -> None:
@@ -119,10 +133,13 @@ class _Reader:
             self.notes.append("two negations read as a wish for more")
         else:
             self.sign = SIGNS[cue]
-        self.cued, self.since_term = True, False
+        self.cued, self.since_term, self.group = True, False, len(self.terms)
 
-    def _list_goes_on(self) -> bool:
-        """Whether the list at a comma ends with "or" or "nor" before any cue or break."""
+    def _goes_on(self) -> bool:
+        """Whether a group goes on after a comma: words of sign follow, or the list ends with "or"
+        or "nor" before any cue or break."""
+        if self.at < len(self.phrases) and self.phrases[self.at].kind == "after":
+            return True
         for phrase in self.phrases[self.at :]:
             if phrase.kind == "join":
                 return True

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from .lexicon import Lexicon
+from .lexicon import After, Cues
 from .vocabulary import YEARS, Vocabulary
 from .words import Words, is_mark, spelled, words_of, written
 
@@ -19,8 +19,9 @@ class Phrase(NamedTuple):
     """Words of a wish that mean something together.
 
     Attributes:
-        kind: ``cue``, ``value``, ``mood``, ``comparative``, ``title``, ``bound``, ``number``,
-            ``break``, ``comma``, ``join``, ``conjunction``, ``than``, ``filler`` or ``unknown``.
+        kind: ``cue``, ``after``, ``value``, ``mood``, ``comparative``, ``title``, ``name`` (of a
+            numeric attribute), ``bound``, ``number``, ``break``, ``comma``, ``join``,
+            ``conjunction``, ``than``, ``filler`` or ``unknown``.
         words: as written.
         spelling: in one spelling.
         meaning: depends on the kind.
@@ -104,7 +105,8 @@ class Phrases:
         """Kind → phrases; of one length an earlier table wins."""
         own, words = self.vocabulary, self.vocabulary.lexicon
         return [
-            ("cue", dict(_cues(words))),
+            ("cue", dict(_signs(words.cues))),
+            ("after", dict(_signs(words.after))),
             ("bound", dict.fromkeys(_all(words.above), 1) | dict.fromkeys(_all(words.below), -1)),
             ("than", dict.fromkeys(_all(words.than))),
             ("break", dict.fromkeys(_all(words.breaks))),
@@ -122,7 +124,7 @@ def _all(words: tuple[str, ...]) -> Iterator[Words]:
     return map(words_of, words)
 
 
-def _cues(lexicon: Lexicon) -> Iterator[tuple[Words, str]]:
-    for sign in type(lexicon.cues).model_fields:
-        for words in getattr(lexicon.cues, sign):
+def _signs(table: Cues | After) -> Iterator[tuple[Words, str]]:
+    for sign in type(table).model_fields:
+        for words in getattr(table, sign):
             yield words_of(words), sign

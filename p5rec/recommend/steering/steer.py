@@ -48,7 +48,7 @@ class Steering:
         """
         utility = np.zeros(terms[0].items.shape, dtype=np.float32)
         allowed = np.ones(terms[0].items.shape, dtype=bool)
-        wanted = dict[str, np.ndarray]()
+        wanted, none = dict[str, np.ndarray](), np.zeros_like(allowed)
         for term in terms:
             if not term.strict:
                 utility += term.sign.direction * term.items
@@ -56,10 +56,9 @@ class Steering:
                 allowed &= term.items <= 0
             else:
                 name = term.key[0] if term.key else term.meaning
-                wanted.setdefault(name, np.zeros_like(allowed))
-                wanted[name] |= term.items > 0
+                wanted[name] = wanted.get(name, none) | (term.items > 0)
         for matching in wanted.values():
-            allowed &= matching
+            np.logical_and(allowed, matching, out=allowed)
         return cls(utility, None if allowed.all() else allowed)
 
     def restrict(self, allowed: Allowed | None) -> Allowed | None:
@@ -143,7 +142,7 @@ class _Search:
         else:
             masks = chosen
             if self.allowed is not None:
-                masks = chosen & self.allowed.mask(n_requests, n_items)
+                masks = np.logical_and(chosen, self.allowed.mask(n_requests, n_items))
             both = Allowed(allow=ItemLists.joined([np.flatnonzero(mask) for mask in masks]))
             some = masks.any(axis=1)
         rows = np.flatnonzero(some)

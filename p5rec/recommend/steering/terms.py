@@ -37,10 +37,10 @@ class Terms:
             name, direction = phrase.meaning
             word = "large" if direction > 0 else "small"
             items = self.vocabulary.percentiles(name) * direction
-            return Term(phrase.words, _soft(sign), f"{word} {name}", items, exact=False)
+            return Term(phrase.words, sign.soft, f"{word} {name}", items, exact=False)
         title = self.vocabulary.catalog.titles[phrase.meaning]
         items = self.vocabulary.similar(phrase.meaning)
-        return Term(phrase.words, _soft(sign), f"values of {title}", items, exact=False)
+        return Term(phrase.words, sign.soft, f"values of {title}", items, exact=False)
 
     def bound(self, sign: Sign, bound: Phrase, number: Phrase, name: str | None) -> Term | None:
         """The term of a number with a bound, such as "before 1980"."""
@@ -56,10 +56,19 @@ class Terms:
         return self._range(sign, number.words, number.meaning, name)
 
     def free(self, sign: Sign, words: str) -> Term | None:
-        """The term of words that name no value; None: they match nothing."""
+        """The term of words that name no value; None: they match nothing.
+
+        Without a similarity, words match titles if they are several or begin with a capital: a
+        word such as "home" may stand in a title by chance.
+        """
         if self.similarity is not None:
             items = self.similarity(words)
-            return Term(words, _soft(sign), f"texts about {words!r}", items, exact=False)
+            return Term(words, sign.soft, f"texts about {words!r}", items, exact=False)
+        named = len(words_of(words)) > 1 or words[0].isupper()
+        return self.title(sign, words) if named else None
+
+    def title(self, sign: Sign, words: str) -> Term | None:
+        """The term of words of titles; None: no title has all of them."""
         found = [self.vocabulary.title_words.get(word) for word in words_of(words)]
         rows = frozenset[int]()
         if found and all(each is not None for each in found):
@@ -87,7 +96,7 @@ class Terms:
             if values:
                 named.append(", ".join(value.value for value in values))
         items = items.clip(-1, 1)
-        return Term(phrase.words, _soft(sign), " over ".join(named), items, exact=False)
+        return Term(phrase.words, sign.soft, " over ".join(named), items, exact=False)
 
     def _range(
         self, sign: Sign, words: str, bounds: tuple[float, float], name: str | None
@@ -110,11 +119,6 @@ class Terms:
             return self.vocabulary.year
         others = [name for name in self.vocabulary.numbers if name != self.vocabulary.year]
         return others[0] if len(others) == 1 else None
-
-
-def _soft(sign: Sign) -> Sign:
-    """The sign of a term that matches by degrees: it excludes nothing."""
-    return {Sign.ONLY: Sign.MORE, Sign.NONE: Sign.LESS}.get(sign, sign)
 
 
 def _includes(words: str) -> bool:

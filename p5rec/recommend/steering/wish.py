@@ -5,7 +5,7 @@ N items.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -25,6 +25,11 @@ class Sign(StrEnum):
     def direction(self) -> int:
         """1 towards the items, -1 away from them."""
         return 1 if self in (Sign.MORE, Sign.ONLY) else -1
+
+    @property
+    def soft(self) -> Sign:
+        """The sign of a term that matches by degrees: it excludes nothing."""
+        return {Sign.ONLY: Sign.MORE, Sign.NONE: Sign.LESS}.get(self, self)
 
     @property
     def strict(self) -> bool:
@@ -57,6 +62,10 @@ class Term:
     def strict(self) -> bool:
         """Whether it excludes items."""
         return self.exact and self.sign.strict
+
+    def under(self, sign: Sign) -> Term:
+        """The term under another sign."""
+        return replace(self, sign=sign if self.exact else sign.soft)
 
     def and_also(self, other: Term) -> Term:
         """The term of items that match both."""
