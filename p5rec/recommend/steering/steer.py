@@ -144,7 +144,7 @@ class _Search:
             if self.allowed is not None:
                 masks = np.logical_and(chosen, self.allowed.mask(n_requests, n_items))
             both = Allowed(allow=ItemLists.joined([np.flatnonzero(mask) for mask in masks]))
-            some = masks.any(axis=1)
+            some = masks.sum(axis=1) > 0
         rows = np.flatnonzero(some)
         if len(rows):
             out[rows] = self._items(self.histories.take(rows), k, both.take(rows))
