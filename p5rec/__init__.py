@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .api.evaluation import Evaluation, compare, evaluate
     from .api.loading import load
     from .api.model import Model
+    from .api.profiles import Profiles
     from .core.errors import UserError
     from .methods.plugins import load_plugins
 
@@ -131,6 +132,7 @@ __all__ = [
     "PersonalGeneralFrequency",
     "Popularity",
     "PopularityRecency",
+    "Profiles",
     "Recgpt",
     "RecgptPretraining",
     "Sasrec",
@@ -155,6 +157,7 @@ _MODULES = {
     "Evaluation": "p5rec.api.evaluation",
     "Findings": "p5rec.api.auditing",
     "Model": "p5rec.api.model",
+    "Profiles": "p5rec.api.profiles",
     "UserError": "p5rec.core.errors",
     "compare": "p5rec.api.evaluation",
     "load": "p5rec.api.loading",

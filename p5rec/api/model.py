@@ -27,14 +27,15 @@ from p5rec.methods.provenance import NEWS, News, Provenance
 from p5rec.recommend.serving import FILE as SERVING
 from p5rec.recommend.serving import ServingConfig
 
-from .frames import Frame, Kind, column_names, kind_of, to_kind, to_polars
-from .queries import Ids, Requests, allowed_of, rows_of
+from .frames import Frame, Kind, kind_of, to_kind
+from .queries import Ids, Requests, allowed_of, pairs_of
 
 if TYPE_CHECKING:  # a model makes lists for histories without data
     from p5rec.recommend.steering.vocabulary import Vocabulary
     from p5rec.recommend.steering.wish import Wish
 
     from .dataset import Dataset
+    from .profiles import Profiles
 
 
 @dataclass(eq=False)
@@ -73,6 +74,7 @@ class Model:
         allow: Mapping[Any, Ids] | None = None,
         deny: Mapping[Any, Ids] | None = None,
         wish: str | Wish | None = None,
+        profiles: Profiles | None = None,
         frame: Kind | None = None,
     ) -> Frame:
         """Ranked lists.
@@ -91,11 +93,14 @@ class Model:
             wish: a sentence that moves the lists, such as "something lighter, no horror", or the
                 result of :meth:`parse_wish`. What was understood of a sentence is printed to
                 stderr.
+            profiles: what people wrote into their profiles moves their lists, too; where a wish
+                contradicts it, the wish counts.
             frame: ``polars`` or ``pandas``; None: the kind of the data set's frames.
 
         Returns:
             Rows ``user``, ``rank`` (from 1), ``item``, ``title``, ``score`` (larger is better;
-            comparable within a list). With a wish also ``wish``: the terms that the item matches.
+            comparable within a list). With a wish or profiles also ``wish``: the terms that the
+            item matches.
 
         Raises:
             UserError: an id is unknown, no item is left for a user, the method does not rank,
@@ -120,10 +125,11 @@ class Model:
         allowed = allowed_of(requests, ids, candidates, allow, deny)
         if isinstance(wish, str):
             print(wish := self.parse_wish(wish), file=sys.stderr)
-        from .ranking import ranked_frame
+        from .ranking import Wishes, ranked_frame
 
+        wishes = Wishes(wish, profiles)
         ranked = ranked_frame(
-            self.predictor, self.catalog, requests, k, allowed, wish, exclude_seen=exclude
+            self.predictor, self.catalog, requests, k, allowed, wishes, exclude_seen=exclude
         )
         return to_kind(ranked, kind)
 
@@ -148,8 +154,8 @@ class Model:
         if vectors is not None:
             from p5rec.recommend.steering.similar import text_similarity
 
-            similarity = text_similarity(Path(vectors).expanduser(), self._vocabulary.catalog)
-        return parse_wish(text, self._vocabulary, similarity)
+            similarity = text_similarity(Path(vectors).expanduser(), self.vocabulary.catalog)
+        return parse_wish(text, self.vocabulary, similarity)
 
     def predict_rating(self, pairs: Frame, frame: Kind | None = None) -> Frame:
         """Predicts users' ratings of items, on the data's scale.
@@ -369,7 +375,8 @@ class Model:
         return read_catalog(self.folder)
 
     @cached_property
-    def _vocabulary(self) -> Vocabulary:
+    def vocabulary(self) -> Vocabulary:
+        """The values of its items' attributes."""
         from p5rec.recommend.steering.vocabulary import Vocabulary
 
         return Vocabulary(self.dataset.corpus.catalog if self.dataset else self.catalog)
@@ -389,12 +396,7 @@ class Model:
         from p5rec.methods.pairs import pair_frame, pair_predictors
 
         corpus = self._data("pairs").corpus
-        column_names(pairs, "pairs")
-        table = to_polars(pairs, "pairs", ["user", "item"])
-        if missing := next((c for c in ("user", "item") if c not in table.columns), None):
-            raise input_error("pairs", f"a column {missing!r}", "none", "rename the column")
-        users = rows_of(table["user"], corpus.user_ids, "user", "pairs")
-        items = rows_of(table["item"], corpus.catalog.ids, "item", "pairs")
+        users, items = pairs_of(pairs, corpus)
         predict = pair_predictors(self.method, self.predictor(), corpus, what, k)
         predicted = pair_frame(predict(users, items), corpus, users, items)
         return to_kind(predicted, frame or kind_of(pairs))

@@ -47,6 +47,10 @@ class PromptsConfig(Config):
     ``title``, which any language model can read.
     """
 
+    knowledge: str | None = None
+    """A table file with a column ``fact``: prompts about an item show the fact nearest to its title
+    in the field ``fact``. null: templates with this field are not used.
+    """
     tree: TreeConfig = TreeConfig()
     """The item tree of the task ``item-tree``."""
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from p5rec.core.words import Words, is_mark, spelled, words_of, written
+
 from .lexicon import After, Cues
 from .vocabulary import YEARS, Vocabulary
-from .words import Words, is_mark, spelled, words_of, written
 
 LONGEST = 5  # words of a phrase
 UNKNOWN = "unknown"

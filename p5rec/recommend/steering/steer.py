@@ -23,6 +23,7 @@ from .wish import Sign, Term
 
 DEPTH = 100  # positions of the recommender's own list that are read, at least
 PER_ITEM = 5  # ... and for each item of the list
+LEVELS = 6  # of utility
 CELLS = 2**24  # items of all requests of a block
 TENFOLD = float(np.log(10))  # of a position, per unit of utility
 
@@ -33,11 +34,23 @@ class Steering:
 
     Attributes:
         utility: ``(N,)`` for all requests, or ``(B, N)``, float32.
-        allowed: ``(N,)`` bool; None: all.
+        allowed: ``(N,)`` or ``(B, N)`` bool; None: all.
     """
 
     utility: np.ndarray
     allowed: np.ndarray | None = None
+
+    @classmethod
+    def of_each(cls, terms: Sequence[Sequence[Term]], n_items: int) -> Steering:
+        """The steering of B requests by the terms of each, which may be none."""
+        utility = np.zeros((len(terms), n_items), dtype=np.float32)
+        allowed = np.ones((len(terms), n_items), dtype=bool)
+        for row, own in enumerate(terms):
+            if own:
+                one = cls.of(own)
+                utility[row] = one.utility
+                allowed[row] = True if one.allowed is None else one.allowed
+        return cls(utility, None if allowed.all() else allowed)
 
     @classmethod
     def of(cls, terms: Sequence[Term]) -> Steering:
@@ -65,14 +78,20 @@ class Steering:
         """``allowed`` without the excluded items."""
         if self.allowed is None:
             return allowed
-        own = Allowed(candidates=self.allowed)
+        if self.allowed.ndim == 1:
+            own = Allowed(candidates=self.allowed)
+        else:
+            own = Allowed(deny=ItemLists.joined([np.flatnonzero(~row) for row in self.allowed]))
         return own if allowed is None else allowed & own
 
     def take(self, rows: np.ndarray) -> Steering:
         """The steering of the requests ``rows``."""
         if self.utility.ndim == 1:
             return self
-        return Steering(self.utility[rows], self.allowed)
+        allowed = self.allowed
+        return Steering(
+            self.utility[rows], allowed if allowed is None or allowed.ndim == 1 else allowed[rows]
+        )
 
 
 def depth_of(k: int) -> int:
@@ -84,9 +103,9 @@ def depth_of(k: int) -> int:
 class Steered:
     """A recommender whose lists are steered.
 
-    Candidates of a request are the best P items of the recommender, its best K among the items with
-    positive utility, and its best K among those with at least half of the request's largest
-    utility.
+    Candidates of a request are the best P items of the recommender, and its best K among the items
+    of each level of utility or above. Levels are the positive utilities, or, if there are more than
+    ``LEVELS``, as many even steps up to the largest.
 
     Attributes:
         recommender: any; able to make lists of :func:`depth_of` items.
@@ -114,9 +133,10 @@ class Steered:
         scores = np.full((len(histories), k), -np.inf, dtype=np.float32)
         for start in range(0, len(histories), step):
             rows = np.arange(start, min(start + step, len(histories)))
-            own = self.steering.restrict(None if allowed is None else allowed.take(rows))
+            steering = self.steering.take(rows)
+            own = steering.restrict(None if allowed is None else allowed.take(rows))
             search = _Search(self.recommender, histories.take(rows), exclude_seen, own)
-            items[rows], scores[rows] = _steered(search, k, self.steering.take(rows))
+            items[rows], scores[rows] = _steered(search, k, steering)
         return RankedLists(histories.users, items, scores)
 
 
@@ -160,12 +180,8 @@ class _Search:
 def _steered(search: _Search, k: int, steering: Steering) -> tuple[np.ndarray, np.ndarray]:
     """``(B, k)`` items and scores."""
     utility, depth = steering.utility, depth_of(k)
-    largest = utility.max(axis=-1, keepdims=True)
-    lists = [search.best(depth)]
-    if (largest > 0).any():
-        lists.append(search.best_of(utility > 0, k))
-        lists.append(search.best_of((utility > 0) & (utility >= largest / 2), k))
-    items = np.concatenate(lists, axis=1)
+    matching = [search.best_of(utility >= level, k) for level in _levels(utility)]
+    items = np.concatenate([search.best(depth), *matching], axis=1)
     position = np.minimum(np.arange(items.shape[1]), depth) + 1
     each = np.broadcast_to(utility, (len(items), utility.shape[-1]))
     own = np.take_along_axis(each, np.maximum(items, 0), axis=1)
@@ -175,6 +191,20 @@ def _steered(search: _Search, k: int, steering: Steering) -> tuple[np.ndarray, n
     keys = np.take_along_axis(keys, best, axis=1)
     items = np.where(np.isfinite(keys), np.take_along_axis(items, best, axis=1), -1)
     return items, 0 - keys
+
+
+def _levels(utility: np.ndarray) -> list[np.ndarray]:
+    """The levels, highest first: at most ``LEVELS`` arrays ``()`` or ``(B, 1)``; infinite where a
+    request has fewer."""
+    rows = np.atleast_2d(utility)
+    table = np.full((len(rows), LEVELS), np.inf, dtype=np.float32)
+    for row, own in zip(table, rows, strict=True):
+        distinct = np.unique(own[own > 0])[::-1]
+        if len(distinct) > LEVELS:
+            distinct = distinct[0] * np.arange(LEVELS, 0, -1, dtype=np.float32) / LEVELS
+        row[: len(distinct)] = distinct
+    used = table[:, np.isfinite(table).any(axis=0)]
+    return [column[0] if utility.ndim == 1 else column[:, None] for column in used.T]
 
 
 def _repeated(items: np.ndarray) -> np.ndarray:

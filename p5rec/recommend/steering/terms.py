@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from p5rec.core.words import words_of
+
 from .phrases import Phrase
 from .vocabulary import YEARS, Vocabulary
 from .wish import Sign, Term
-from .words import words_of
 
 MOOD = 0.5  # weight of each value of a mood
 

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from p5rec.core.types import Catalog
+from p5rec.core.words import Words, words_of
 
 from .lexicon import Comparative, Lexicon, Mood, shipped_lexicon
-from .words import Words, words_of
 
 LONGEST_VALUE = 4  # words; longer attribute texts are no values
 YEARS = (1800, 2100)  # numbers that name a year
@@ -142,6 +142,10 @@ class Vocabulary:
             out[at, value.rows] = True
         return out
 
+    def values_of(self, row: int) -> list[Value]:
+        """The values of one item."""
+        return [value for value in self.values if row in value.rows]
+
     def mask(self, values: Iterable[Value]) -> np.ndarray:
         """``(N,)`` float32: 1 for items with one of ``values``."""
         out = np.zeros(len(self.catalog), dtype=np.float32)
@@ -162,9 +166,8 @@ class Vocabulary:
         rows = np.concatenate([np.empty(0, np.int64), *(value.rows for value in self.values)])
         size = np.bincount(rows, minlength=len(self.catalog))
         shared = np.zeros(len(self.catalog))
-        for value in self.values:
-            if row in value.rows:
-                shared[value.rows] += 1
+        for value in self.values_of(row):
+            shared[value.rows] += 1
         union = size + size[row] - shared
         return np.divide(shared, union, out=np.zeros(len(size)), where=union > 0).astype(np.float32)
 

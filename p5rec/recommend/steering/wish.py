@@ -5,6 +5,7 @@ N items.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -122,16 +123,16 @@ class Wish:
             f"words of their titles, got {got}; use others"
         )
 
-    def matches(self, items: np.ndarray) -> list[str]:
-        """The terms that each of ``items (n,)`` matches, as text; "" for none."""
-        values = np.stack([term.items[items] for term in self.terms], axis=1)
-        return ["; ".join(self._matched(own)) for own in values]
-
-    def _matched(self, values: np.ndarray) -> list[str]:
-        """The terms with a value above 0 for one item."""
-        return [f"{t.sign} {t.meaning}" for t, v in zip(self.terms, values, strict=True) if v > 0]
-
     @property
     def signs(self) -> dict[tuple[str, str], Sign]:
         """The sign of each value that a term names; the last term about a value counts."""
         return {term.key: term.sign for term in self.terms if term.key is not None}
+
+
+def matches(terms: Sequence[Term], items: np.ndarray) -> list[str]:
+    """The terms that each of ``items (n,)`` matches, as text; "" for none."""
+    if not terms:
+        return [""] * len(items)
+    table = np.stack([term.items[items] for term in terms], axis=1) > 0
+    names = [f"{term.sign} {term.meaning}" for term in terms]
+    return ["; ".join(name for name, m in zip(names, row, strict=True) if m) for row in table]

@@ -1,4 +1,4 @@
-"""The words of a wish and of a catalogue's values, in one spelling."""
+"""The words of a text in one spelling: without case, accents and plural endings."""
 
 from __future__ import annotations
 
