@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +47,10 @@ class Knowledge:
     def best(self, query: str, k: int = 1) -> list[tuple[str, float]]:
         """The at most ``k`` facts that share words with ``query``, with cosines, best first."""
         return [(self.facts[row], score) for row, score in self._index.best(query, k)]
+
+    def nearest(self, queries: Sequence[str]) -> list[str]:
+        """The fact nearest to each query; "" if none shares a word with it."""
+        return [self.facts[row] if row >= 0 else "" for row in self._index.nearest(queries)]
 
     @cached_property
     def _index(self) -> TextIndex:

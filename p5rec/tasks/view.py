@@ -329,8 +329,12 @@ class CorpusView:
 
     def fact(self, item: int) -> str:
         """The fact nearest to an item's title; "" if none shares a word with it."""
-        found = self.knowledge.best(self.names.titles[item]) if self.knowledge else []
-        return self.names.literal(found[0][0] if found else "")
+        return self._facts_found[item] if self.knowledge else ""
+
+    @cached_property
+    def _facts_found(self) -> list[str]:
+        assert self.knowledge is not None
+        return [self.names.literal(fact) for fact in self.knowledge.nearest(self.names.titles)]
 
     def user_attribute_text(self, user: int) -> str:
         """A user's attributes as ``name: value, value; name: value``."""
@@ -376,12 +380,8 @@ class CorpusView:
 
 
 def unnamed_view(corpus: Corpus, literal: Literal = literal) -> CorpusView:
-    """The corpus before its items have codes: row numbers serve as ids.
-
-    Args:
-        corpus: the data.
-        literal: escapes the special tokens of the model.
-    """
+    """The corpus before its items have codes: row numbers serve as ids; ``literal`` escapes the
+    special tokens of the model."""
     placeholders = [f"<{row}>" for row in range(len(corpus.catalog))]
     return CorpusView(corpus, ItemNames(placeholders, corpus.catalog.titles, literal))
 

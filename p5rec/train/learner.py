@@ -12,7 +12,6 @@ from p5rec.backbones.registry import AnyBackbone
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
-from p5rec.data.knowledge import read_facts
 from p5rec.models.config import (
     NEXT_ITEM,
     RATING_SEQUENCE,
@@ -76,6 +75,7 @@ def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
     distinguished: tuple[str, ...] = ()
     if behaviours and trained and NEXT_ITEM in config.train.tasks:
         distinguished = behaviours.vocabulary
+    knowledge = config.prompts.read_knowledge()
     return BundleSettings(
         backbone=config.backbone,
         seed=config.train.seed,
@@ -91,7 +91,7 @@ def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
         behaviours=distinguished,
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,
-        facts=read_facts(Path(config.prompts.knowledge)) if config.prompts.knowledge else (),
+        facts=knowledge.facts if knowledge else (),
         trained=trained,
     )
 

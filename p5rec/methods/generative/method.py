@@ -16,7 +16,6 @@ from p5rec.core.code import Work
 from p5rec.core.errors import UserError, input_error
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
-from p5rec.data.knowledge import read_facts
 from p5rec.ids.files import ENCODER_FILES
 from p5rec.models.config import BUNDLE, NEXT_ITEM
 from p5rec.recommend.config import DecodeConfig, settings_for
@@ -266,8 +265,8 @@ class Generative(LearnerConfig, Method):
     def fit_reads(self) -> dict[str, str]:
         """See :class:`~p5rec.methods.base.Method`: prompts, and the files of a backbone."""
         prompts = digest(training_prompts(self).subset_dump())
-        knowledge = self.prompts.knowledge
-        facts = {} if knowledge is None else {"knowledge": digest(read_facts(Path(knowledge)))}
+        knowledge = self.prompts.read_knowledge()
+        facts = {"knowledge": digest(knowledge.facts)} if knowledge else {}
         return {"prompts": prompts, **facts, **self.backbone.fingerprint()}
 
     def overridden(self, folder: Path, search: Mapping[str, Any]) -> Self:
