@@ -91,6 +91,8 @@ def test_strict_neighbours_describe_one_thing() -> None:
 def test_words_of_titles_and_titles() -> None:
     assert np.flatnonzero(parse("no star trek").terms[0].items).tolist() == [1]
     assert parse("comedy at home, film").unknown == ("home",)
+    assert parse("Trek, comedy").unknown == ("Trek",)  # the start of a sentence
+    assert np.flatnonzero(parse("a Trek comedy").terms[0].items).tolist() == [1]
     assert np.flatnonzero(parse("Alien comedy").terms[0].items).tolist() != [2]  # a synonym
     assert np.flatnonzero(parse("trek").terms[0].items).tolist() == [1]  # nothing else to read
     like = parse("something like Star Wars").terms[0]

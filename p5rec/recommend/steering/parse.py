@@ -195,7 +195,8 @@ class _Reader:
         if self.sign is None:
             self.ignored.append(words)
         else:
-            self._add(self.make.free(self.sign, words), words)
+            starts = start == 0 or self.phrases[start - 1].kind == "break"
+            self._add(self.make.free(self.sign, words, starts=starts), words)
 
     def _add(self, term: Term | None, words: str) -> None:
         if term is None:

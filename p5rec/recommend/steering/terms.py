@@ -56,16 +56,21 @@ class Terms:
         """The term of a number or a decade."""
         return self._range(sign, number.words, number.meaning, name)
 
-    def free(self, sign: Sign, words: str) -> Term | None:
+    def free(self, sign: Sign, words: str, *, starts: bool) -> Term | None:
         """The term of words that name no value; None: they match nothing.
 
-        Without a similarity, words match titles if they are several or begin with a capital: a
-        word such as "home" may stand in a title by chance.
+        Without a similarity, words match titles if they are several or one with a capital, which
+        does not start a sentence: a word such as "home" may stand in a title by chance.
+
+        Args:
+            sign: of the term.
+            words: as written.
+            starts: they start a sentence.
         """
         if self.similarity is not None:
             items = self.similarity(words)
             return Term(words, sign.soft, f"texts about {words!r}", items, exact=False)
-        named = len(words_of(words)) > 1 or words[0].isupper()
+        named = len(words_of(words)) > 1 or (words[0].isupper() and not starts)
         return self.title(sign, words) if named else None
 
     def title(self, sign: Sign, words: str) -> Term | None:
