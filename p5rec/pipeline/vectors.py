@@ -19,8 +19,8 @@ from p5rec.recommend.writing.registry import GENERATORS
 from p5rec.recommend.writing.write import write_texts
 from p5rec.tasks.registry import TASKS
 
-from .fitting import RunContext
 from .lazy import Lazy
+from .method_runs import RunContext
 from .prepared import Prepared
 
 NOT_IN_KEY = ("generator", "prompts")  # the key has what matters of them
