@@ -21,6 +21,7 @@ from p5rec.methods.fitted import MODEL, Fitted
 from p5rec.methods.tune import by_ranking
 from p5rec.pipeline import method_runs
 from p5rec.pipeline.fitting import fit_method
+from p5rec.pipeline.method_runs import seconds
 from p5rec.pipeline.predictions import predict_fitted
 from p5rec.pipeline.prepared import Prepared
 from p5rec.recommend.list_files import read_lists
