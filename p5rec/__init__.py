@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     )
     from .api.evaluation import Evaluation, compare, evaluate
     from .api.model import Model, load
+    from .api.points import describe_points
     from .core.errors import UserError
     from .methods.plugins import load_plugins
 
@@ -143,6 +144,7 @@ __all__ = [
     "UserMean",
     "audit",
     "compare",
+    "describe_points",
     "evaluate",
     "load",
     "load_plugins",
@@ -156,6 +158,7 @@ _MODULES = {
     "Model": "p5rec.api.model",
     "UserError": "p5rec.core.errors",
     "compare": "p5rec.api.evaluation",
+    "describe_points": "p5rec.api.points",
     "load": "p5rec.api.model",
     "load_plugins": "p5rec.methods.plugins",
 }

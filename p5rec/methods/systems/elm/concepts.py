@@ -10,15 +10,20 @@ N items, B points, S steps, d width of the space.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from p5rec.core.errors import did_you_mean, input_error
+from p5rec.core.artefacts import read_json, write_json
+from p5rec.core.errors import UserError, did_you_mean, input_error
 from p5rec.tasks.points import points_of
 from p5rec.tasks.view import CorpusView
 
 FEWEST = 5  # items with a value, and without it, that a classifier is fitted to
+STORED = 40  # concepts of a model: those of the most common values
+FILE = "concepts.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,39 @@ class Concept:
         """``(B, S, d)``: ``points (B, d)`` after steps of ``amounts (S,)`` spreads."""
         moves = amounts[:, None] * self.spread * self.direction
         return np.asarray(points[:, None] + moves[None], np.float32)
+
+
+def save_concepts(view: CorpusView, folder: Path) -> None:
+    """Writes the concepts of the most common attribute values into a model's folder."""
+    trained = len(points_of(view).trained_items)
+    traits = [t for t, n in common_traits(view, STORED) if FEWEST <= n <= trained - FEWEST]
+    found = [Concept.of(view, trait) for trait in traits]
+    entries = {
+        each.trait: {"spread": each.spread, "direction": each.direction.tolist()} for each in found
+    }
+    write_json(folder / FILE, entries)
+
+
+def read_concepts(folder: Path) -> dict[str, Concept]:
+    """The concepts in a model's folder, by attribute value; the most common first."""
+    entries = read_json(folder / FILE)
+    return {
+        trait: Concept(trait, np.array(each["direction"], np.float32), each["spread"])
+        for trait, each in entries.items()
+    }
+
+
+def concept_named(concepts: Mapping[str, Concept], trait: str) -> Concept:
+    """The concept of an attribute value, without regard to case.
+
+    Raises:
+        UserError: there is none.
+    """
+    for name, concept in concepts.items():
+        if name.casefold() == trait.casefold():
+            return concept
+    hint = did_you_mean(trait, concepts)
+    raise UserError(f"concept: expected a common attribute value, got {trait!r}; {hint}")
 
 
 def common_traits(view: CorpusView, n: int) -> list[tuple[str, int]]:
