@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 from nearest_vectors import NearestVectors
 from noted_prompts import write_noted
@@ -21,7 +22,7 @@ from p5rec.backbones.vectors_config import StoredVectorsConfig
 from p5rec.core.artefacts import Lineage, Store
 from p5rec.core.errors import UserError
 from p5rec.core.rng import id_keys
-from p5rec.core.types import TRAIN, Corpus
+from p5rec.core.types import TRAIN, Catalog, Corpus
 from p5rec.data.entity_texts import item_texts
 from p5rec.data.stored_texts import StoredTexts
 from p5rec.data.vector_store import VectorStore
@@ -87,6 +88,21 @@ def test_stored_vectors_equal_recomputation_to_the_bit(prepared: Prepared, model
     assert np.array_equal(encode_like(store.about, texts[7:9]), rows[7:9]), "whatever the batch"
     assert not len(store.lineage.events)
     assert store.about.hashes["model.safetensors"]
+
+
+def test_vectors_of_an_item_table_stay_where_only_events_change(
+    prepared: Prepared, model: str
+) -> None:
+    config = StoredVectorsConfig(metadata="items", encoder=model)
+    other = prepared.store.stage("data", lambda _: Lineage.none(), config={"n": 1}, code=())
+    one = build_vectors("one", config, {}, prepared)
+    assert build_vectors("one", config, {}, replace(prepared, data=other)).key == one.key
+    table = prepared.corpus.catalog.table
+    titles = ["another", *table["title"].to_pylist()[1:]]
+    column = table.column_names.index("title")
+    retitled = Catalog(table.set_column(column, "title", pa.array(titles)))
+    changed = replace(prepared, corpus=replace(prepared.corpus, catalog=retitled))
+    assert build_vectors("one", config, {}, changed).key != one.key
 
 
 def test_vectors_know_the_events_behind_their_texts(
