@@ -1,6 +1,6 @@
 """Evidence beside exactness: what a model knew of forgotten people before and after.
 
-python scripts/forget_evidence.py FOLDER [--users 40] [--config my.yaml] [--json out.json]
+python scripts/forget_evidence.py FOLDER [--users 100] [--config my.yaml] [--json out.json]
 
 One request forgets the events of random users of ml-100k. For each method of the run the table has
 
@@ -41,7 +41,7 @@ from p5rec.tasks.queries import histories_before
 from p5rec.tasks.view import unnamed_view
 
 METHODS = {
-    "apa": {"example_share": 0.1, "train": {"epochs": 6, "batch": 8, "learning_rate": 0.003}},
+    "apa": {"example_share": 0.02, "train": {"epochs": 8, "batch": 8, "learning_rate": 0.003}},
     "sisa": {"like": "apa", "weights": "uniform", "aggregate": "predictions"},
     "single-0": {"like": "apa", "shard": 0},
     "full": {"like": "apa", "shards": 1},
@@ -97,7 +97,7 @@ def main() -> None:
     """Prints a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--users", type=int, default=40)
+    parser.add_argument("--users", type=int, default=100)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
