@@ -5,10 +5,10 @@ python scripts/forget_evidence.py FOLDER [--users 100] [--config my.yaml] [--jso
 One request forgets the events of random users of ml-100k. For each method of the run the table has
 
 - the membership gap of the forgotten users, before and after: log loss of their events that nothing
-  was trained on (validation and test) minus log loss of the first method's training examples of
-  them. A model that never saw a person has no reason to do better on either;
-- the Jensen-Shannon divergence of its predictions from those of the last method, trained without
-  shards, on the test events of the people who stay, after the request, in bits;
+  was trained on (validation and test) minus log loss of the training examples about them. A model
+  that never saw a person has no reason to do better on either;
+- the Jensen-Shannon divergence, in bits, of its predictions from those of `full`, trained without
+  shards, on the test events of the people who stay, after the request;
 - its AUC on those events, before and after.
 
 Intervals are 95 %, over users.
@@ -19,41 +19,27 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
-import yaml
-from forget_stream import CONFIG, begin
+from forget_stream import run
 from sklearn.metrics import roc_auc_score
 
-import p5rec
 from p5rec.cli.forget import app as forget_app
+from p5rec.cli.inputs import read_recipe
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TEST, TRAIN, Corpus
-from p5rec.data.build import build
-from p5rec.data.config import DataConfig
 from p5rec.methods.folder import read_method
 from p5rec.methods.systems.apa.sharding import training_examples
 from p5rec.report.markdown import table
 from p5rec.tasks.queries import histories_before
 from p5rec.tasks.view import unnamed_view
 
-METHODS = {
-    "apa": {"example_share": 0.02, "train": {"epochs": 8, "batch": 8, "learning_rate": 0.003}},
-    "sisa": {"like": "apa", "weights": "uniform", "aggregate": "predictions"},
-    "single-0": {"like": "apa", "shard": 0},
-    "full": {"like": "apa", "shards": 1},
-}
+CONFIG = Path(__file__).with_suffix(".yaml")
 RESAMPLES = 1000
 SMALL = 1e-6
-
-
-def evidence_config() -> dict[str, Any]:
-    """The config of forget_stream.py with the methods of the table, trained longer."""
-    apa = {**CONFIG["methods"]["apa"], **METHODS["apa"]}
-    return {**CONFIG, "methods": {**METHODS, "apa": apa}}
 
 
 def clicks(folder: Path, corpus: Corpus, events: np.ndarray) -> dict[str, np.ndarray]:
@@ -98,42 +84,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--users", type=int, default=100)
-    parser.add_argument("--config", type=Path)
+    parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    config = yaml.safe_load(options.config.read_text()) if options.config else evidence_config()
     here = options.folder.resolve()
-    data = p5rec.Dataset.from_file("ml-100k", source="recbole")
-    log, items = (pl.DataFrame(each) for each in (data.events, data.items))
-    begin(here, log, items.select("item", "title"), config)
-    corpus = build(DataConfig(**config["data"]))[0]
-    draw = derive_rng(0, "forgotten").choice(
-        len(corpus.user_ids), options.users, replace=False
-    )  # fmt: skip
-    users, split = corpus.interactions.users, corpus.split.of_event
-    gone = np.isin(users, draw)
-    labels = corpus.interactions.labels
+    here.mkdir()
+    shutil.copy(options.config, here / "my.yaml")
+    run(here)
+    _, corpus = read_recipe("my.yaml")
+    log, split, labels = corpus.interactions, corpus.split.of_event, corpus.interactions.labels
     assert labels is not None, "the config has a label"
-    examples = training_examples(
-        read_method(here / f"run/models/{next(iter(config['methods']))}"), corpus, corpus.split.seed
-    )
-    trained = np.isin(corpus.interactions.event_keys, examples.keys)
+    draw = derive_rng(0, "forgotten").choice(log.n_users, options.users, replace=False)
+    models = sorted(path.name for path in (here / "run/models").iterdir())
+    first = read_method(here / "run/models/apa")
+    trained = np.isin(log.event_keys, training_examples(first, corpus, corpus.split.seed).keys)
+    gone = np.isin(log.users, draw)
     about = np.flatnonzero(gone & (trained | (split > TRAIN)))
     stay = np.flatnonzero(~gone & (split == TEST))
     before = [clicks(here, corpus, rows) for rows in (about, stay)]
-    names = pl.DataFrame({"user": [corpus.user_ids[u] for u in draw]})
-    log.join(names, on="user", how="semi").select("user", "item").write_csv(here / "gone.csv")
+    forgotten = pl.DataFrame(
+        {
+            "user": [corpus.user_ids[u] for u in log.users[gone]],
+            "item": [corpus.catalog.ids[i] for i in log.items[gone]],
+        }
+    )
+    forgotten.write_csv(here / "gone.csv")
     words = ["--events", "gone.csv", "--run", "run", "--yes", "--jobs", "1"]
     forget_app(words, standalone_mode=False)
     after = [clicks(here, corpus, rows) for rows in (about, stay)]
-    unsharded, rows = [*config["methods"]][-1], []
-    for name in config["methods"]:
+    rows = []
+    for name in models:
         losses = [log_losses(each[0][name], labels[about] > 0) for each in (before, after)]
-        gaps = [gap(each, users[about], trained[about]) for each in losses]
-        apart = divergence(after[1][name], after[1][unsharded])
+        gaps = [gap(each, log.users[about], trained[about]) for each in losses]
+        apart = divergence(after[1][name], after[1]["full"])
         areas = [roc_auc_score(labels[stay] > 0, each[1][name]) for each in (before, after)]
         rows.append([name, *gaps, f"{apart:.4f}", *(f"{area:.4f}" for area in areas)])
-    head = ["method", "gap before", "gap after", f"from {unsharded}", "AUC before", "AUC after"]
+    head = ["method", "gap before", "gap after", "from full", "AUC before", "AUC after"]
     print("\n".join(table(head, rows)))
     if options.json is not None:
         options.json.write_text(json.dumps([dict(zip(head, row, strict=True)) for row in rows]))
