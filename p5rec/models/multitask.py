@@ -135,7 +135,7 @@ class MultitaskModel(ItemModel):
         loss = (per_token * weights).sum() / torch.as_tensor(count).clamp(min=1)
         if self.item_head is not None:
             sequence, token = starts
-            items = self.items_at(batch.input_ids, labels != -100)[sequence, token]
+            items = self.items_of(self.codes_at(batch.input_ids, sequence, token))
             states, vectors = hidden[sequence, before], self.item_vectors()
             item_loss = self.item_head.loss(states, vectors, items, weights[sequence, token])
             loss = loss + item_loss / torch.as_tensor(count).clamp(min=1)
@@ -171,15 +171,17 @@ class MultitaskModel(ItemModel):
         self, hidden: Tensor, token_positions: Tensor, labels: Tensor, steps_back: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The loss ``(L, M)`` of each code of M target items, the positions ``(M,)`` that predict
-        them, and their sequences ``(M,)`` and first tokens ``(M,)``."""
+        them, and their sequences ``(M,)`` and first tokens ``(M,)``; no loss ``(0, M)`` if the
+        item head alone predicts items."""
         targets = item_starts(labels, self.first, self.sizes)
         targets[:, 0] = False  # no position precedes the first token
         sequence, token = targets.nonzero(as_tuple=True)
-        tokens = token[:, None] + torch.arange(len(self.starts), device=token.device)
-        codes = labels[sequence[:, None], tokens] - labels.new_tensor(self.starts)
         before = token_positions[sequence, token] - (
             1 if steps_back is None else steps_back[sequence, token]
         )
+        if not self.predicts_codes:
+            return hidden.new_zeros(0, len(sequence)), before, sequence, token
+        codes = self.codes_at(labels, sequence, token)
         return -self._code_logs(hidden, sequence, before, codes).T, before, sequence, token
 
     def _candidate_logs(
