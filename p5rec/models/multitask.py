@@ -29,6 +29,7 @@ class Batch:
             of a sequence and of a document. An item is a target with all its codes or none.
         weights: ``(B, T)`` the loss weight of each token's task.
         tasks: ``(B, T)`` the task of each token; None: all tokens have the same.
+        mask: ``(B, T)`` bool, False for padding; None: there is none.
         steps_back: ``(B, T)`` for the first token of an item: how many positions earlier it is
             predicted; None: one position earlier, always.
         blank: ``(B, T)`` bool, tokens hidden from the model.
@@ -54,6 +55,7 @@ class Batch:
     labels: Tensor
     weights: Tensor
     tasks: Tensor | None = None
+    mask: Tensor | None = None
     steps_back: Tensor | None = None
     blank: Tensor | None = None
     ratings: Tensor | None = None
@@ -99,7 +101,10 @@ class MultitaskModel(ItemModel):
             batch.labels, batch.weights, batch.ratings, batch.documents
         )  # fmt: skip
         soft = batch.soft_tokens(batch.soft)
-        embedded, at = self.embed(batch.input_ids, blank=batch.blank, soft=soft)
+        # An item's padding is as long as its codes. Where they are predicted they are few, and the
+        # padding stays: it moves the draws of dropout.
+        mask = None if self.predicts_codes else batch.mask
+        embedded, at = self.embed(batch.input_ids, mask, blank=batch.blank, soft=soft)
         inputs: dict[str, Any] = {"inputs_embeds": embedded}
         if documents is not None:
             inputs |= self._documents(at, documents, batch.after, embedded.dtype)

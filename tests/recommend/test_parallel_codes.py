@@ -103,6 +103,21 @@ def test_the_loss_is_that_of_the_item_softmax_alone(bundle: Bundle) -> None:
     assert out["loss"].item() == pytest.approx(-logs.mean().item(), rel=0.02)  # in bfloat16
 
 
+def test_padding_takes_no_positions(bundle: Bundle) -> None:
+    """Short histories beside a long one are read at the length of the long one, in items."""
+    model, given, read = bundle.model, batch(bundle), []
+    longer = torch.cat([given.input_ids, torch.zeros(2, 5 * LEVELS, dtype=torch.int64)], dim=1)
+    labels = torch.cat([given.labels, torch.full((2, 5 * LEVELS), -100)], dim=1)
+    mask = torch.arange(longer.shape[1]).expand(2, -1) < given.input_ids.shape[1]
+    handle = model.decoder.register_forward_pre_hook(
+        lambda module, args, kwargs: read.append(kwargs["inputs_embeds"].shape[1]), with_kwargs=True
+    )
+    padded = model(Batch(longer, labels, torch.ones(longer.shape), mask=mask), 6)["loss"]
+    handle.remove()
+    assert read == [4]
+    assert padded.item() == pytest.approx(model(given, 6)["loss"].item(), rel=1e-5)
+
+
 def test_every_trained_weight_has_a_gradient(bundle: Bundle) -> None:
     model = bundle.model
     model.zero_grad()
