@@ -175,7 +175,8 @@ def stand_in_codes(config: IdsConfig, n_items: int) -> ItemCodes:
     capacity = prod(sizes)
     if n_items > capacity:  # a level that numbers items with equal codes
         sizes = (*sizes, -(-n_items // capacity))
-    number, columns = np.arange(n_items), []
+    number = np.arange(n_items)
+    columns: list[np.ndarray] = []
     for size in reversed(sizes):
         number, code = np.divmod(number, size)
         columns.insert(0, code)
