@@ -43,7 +43,7 @@ def describe(
     The model was fitted by `p5rec run elm`. A point needs no item: between two films, or further
     towards comedy, the model reads the vector that is there.
     """
-    from p5rec.api.model import load
+    from p5rec.api.loading import load
     from p5rec.api.points import describe_points
 
     moves, words = _numbers(steps), dict(_word(each) for each in word or [])

@@ -39,6 +39,8 @@ COMMANDS = {
         "Write ranked lists, ratings, clicks or explanations of a trained model.",
     ),
     "describe": ("describe", "Describe points of a model's space in words."),
+    "profile": ("profile", "Show, write and edit what is known about a user."),
+    "mcp": ("mcp", "Serve a model to agents by the Model Context Protocol."),
     "export": ("export", "Write a trained model as a plain transformers model."),
     "evaluate": ("evaluate", "Evaluate a trained model or a file of ranked lists."),
     "methods": ("methods", "Check a method of your own against the contract of all methods."),

@@ -32,6 +32,7 @@ DATA: Mapping[str, str] = {
     "points": "vectors of items (a method with a space)",
     "traits": "short attribute values in the item table (data.items.columns.attributes)",
     "years": "an attribute of years in the item table (data.items.columns.attributes)",
+    "knowledge": "a knowledge file (prompts.knowledge)",
 }
 
 
@@ -59,6 +60,9 @@ FIELDS: Mapping[str, Field] = {
     "title": Field("title", "title of the item in question", truncate="words"),
     "attributes": Field(
         "text", "its attributes, as `name: values; ...`", "attributes", truncate="words"
+    ),
+    "fact": Field(
+        "text", "what the knowledge file says about its title", "knowledge", truncate="words"
     ),
     "user_attributes": Field(
         "text", "the user's, as `name: values; ...`", "user_attributes", truncate="words"
