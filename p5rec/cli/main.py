@@ -38,6 +38,7 @@ COMMANDS = {
         "recommend",
         "Write ranked lists, ratings, clicks or explanations of a trained model.",
     ),
+    "chat": ("chat", "Talk with a conversational recommender."),
     "export": ("export", "Write a trained model as a plain transformers model."),
     "evaluate": ("evaluate", "Evaluate a trained model or a file of ranked lists."),
     "methods": ("methods", "Check a method of your own against the contract of all methods."),
