@@ -21,10 +21,16 @@ SHAPES = ("arch", "bow", "cone", "disc", "egg", "fan")
 SAME = {"maker": "Zed", "seller": "Yard"}  # every item has these
 
 
-def dialogue_world(seed: int = 0, *, items: int = 144, users: int = 150, events: int = 4) -> Corpus:
-    """Items with a colour, a shape, and the same maker and seller; users take items at random."""
+def dialogue_world(
+    seed: int = 0, *, items: int = 144, users: int = 150, events: int = 4, null: bool = False
+) -> Corpus:
+    """Items with a colour, a shape, and the same maker and seller; users take items at random.
+
+    Args:
+        null: all items have the same colour and shape, too, so no question tells them apart.
+    """
     rng = derive_rng(seed, "dialogue world")
-    kind = np.arange(items) % (len(COLOURS) * len(SHAPES))
+    kind = np.zeros(items, int) if null else np.arange(items) % (len(COLOURS) * len(SHAPES))
     colour, shape = kind // len(SHAPES), kind % len(SHAPES)
     chosen = np.concatenate([rng.permutation(items)[:events] for _ in range(users)])
     user_ids, item_ids = [f"u{n}" for n in range(users)], [f"i{n}" for n in range(items)]

@@ -17,7 +17,7 @@ USER: Mapping[str, tuple[str, ...]] = {
         "Recommend me something.", "Please recommend one.",
     ),
     "want": (
-        "{value}, please.", "Please find {value}.",
+        "{value}, please.", "{value} today, please.",
         "I would like {value}.", "Today I would like {value}.",
         "I want {value}.", "What I want is {value}.",
         "It should be {value}.", "Maybe it should be {value}.",
@@ -47,6 +47,11 @@ USER: Mapping[str, tuple[str, ...]] = {
         "Great, {title}.", "Perfect: {title}.", "{title}, thank you.", "I will go for {title}.",
     ),
 }  # fmt: skip
+# before a sentence; "" is the most frequent
+FILLERS: Mapping[Half, tuple[str, ...]] = {
+    "training": ("", "", "Well, ", "Oh, "),
+    "held-out": ("", "", "Hmm, ", "So, "),
+}
 ASK = ("Which {topic}?", "What {topic}?")
 RESPOND = ("How about these?", "Maybe these?")
 

@@ -25,9 +25,10 @@ class RuledManager:
     """A manager that follows a rule.
 
     Args:
-        rule: ``random`` asks about a random topic in every second turn, on average; otherwise it searches, filters, ranks and
-            recommends. ``information`` asks about the topic whose answer says most about the items
-            that match, until they fit into one list. ``recommend`` never asks.
+        rule: ``random`` asks about a random topic in every second turn, on average; otherwise it
+            searches, filters, ranks and recommends. ``information`` asks about the topic whose
+            answer says most about the items that match, until they fit into one list. ``recommend``
+            never asks.
     """
 
     def __init__(self, rule: Rule) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from ..topics import Topics
-from .phrasings import Half, phrasings
+from .phrasings import FILLERS, Half, phrasings
 
 Kind = Literal["honest", "null", "stubborn"]
 Intent = Literal["vague", "specific", "contrary"]
@@ -113,9 +113,10 @@ class SimulatedUser:
 
     def _say(self, act: str, value: str = "") -> str:
         """A phrasing without the title of the target."""
-        known = phrasings(act, self.half)
+        known, fillers = phrasings(act, self.half), FILLERS[self.half]
+        filler = fillers[int(self.rng.integers(len(fillers)))]
         for n in self.rng.permutation(len(known)).tolist():
-            text = known[n].format(value=value)
+            text = filler + known[n].format(value=value)
             if not holds(text, self.wish.title):
                 return text
         return LAST_WORDS
