@@ -27,18 +27,23 @@ from .predictions import Episodes
 from .record_builder import Limits
 from .view import CorpusView
 
-TRANSCRIPTS = 4  # of an event, at most
+EVENTS, TRANSCRIPTS = 1000, 2  # training events of transcripts, and those of an event, at most
 SEARCHED = 24  # training events that plans are measured on
 CALL = 0.01  # turns that a tool call costs in this search
 Taken = list[tuple[Dialogue, Step]]  # dialogues, and the steps taken in them
 
 
 def rows(view: CorpusView, split_name: str) -> np.ndarray:
-    """``(R,)`` liked target events whose items have values that a dialogue can name."""
+    """``(R,)`` liked target events whose items have values that a dialogue can name; of training
+    events a sample."""
     items = view.corpus.interactions.items
     named = np.asarray(view.topics.has.any(axis=1))
     targets = view.targets(split_name) & view.liked & named[items]
-    return np.flatnonzero(targets & view.first if split_name == "train" else targets)
+    if split_name != "train":
+        return np.flatnonzero(targets)
+    events = np.flatnonzero(targets & view.first)
+    keys = view.corpus.interactions.event_keys[events]
+    return events[sampled(keys, EVENTS, 0, "transcripts")]
 
 
 def facts_of(view: CorpusView, past: np.ndarray) -> tuple[Fact, ...]:

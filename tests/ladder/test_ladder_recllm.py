@@ -20,6 +20,7 @@ METHOD = Recllm(
     prompts={"templates": ["dialogue.without-memory"], "list_length": 3},
     listed=3,
     memory=False,
+    phrasings="training",
     together=64,
     train={
         "steps": 200, "batch": 16, "max_tokens": 128, "learning_rate": 5e-3, "warmup": 10,

@@ -250,7 +250,7 @@ def test_missing_data_are_named(library: PromptLibrary) -> None:
     assert len(about_points) == 13  # the corpus has no vectors
     lacking -= about_points
     assert lacking == {
-        "rating", "rating-statistics", "review", "summary", "explanation",
+        "rating", "rating-statistics", "review", "summary", "explanation", "dialogue",
         "masked-words",  # titles of one word
     }  # fmt: skip
     assert reasons["rating"] == (

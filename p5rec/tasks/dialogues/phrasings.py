@@ -49,8 +49,8 @@ USER: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 # before a sentence; "" is the most frequent
 FILLERS: Mapping[Half, tuple[str, ...]] = {
-    "training": ("", "", "Well, ", "Oh, "),
-    "held-out": ("", "", "Hmm, ", "So, "),
+    "training": ("", "", "Well... ", "Oh... "),
+    "held-out": ("", "", "Hmm... ", "So... "),
 }
 ASK = ("Which {topic}?", "What {topic}?")
 RESPOND = ("How about these?", "Maybe these?")

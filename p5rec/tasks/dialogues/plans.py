@@ -17,6 +17,7 @@ from .policies import understood, with_words
 from .steps import Step
 
 PLANS, KEPT, ROUNDS = 16, 4, 4  # plans of a round, those that are kept, and rounds
+MARGIN = 0.1  # cost above the best plan up to which others are used, too
 
 
 class Plan(NamedTuple):
@@ -54,7 +55,7 @@ class PlannedManager:
 def best_plans(
     cost: Callable[[Plan], float], topics: int, rng: np.random.Generator
 ) -> tuple[Plan, ...]:
-    """The best plans of an evolutionary search, the best first.
+    """The best plan of an evolutionary search, and those almost as good, the best first.
 
     Args:
         cost: of a plan.
@@ -67,7 +68,7 @@ def best_plans(
         costs |= {plan: cost(plan) for plan in plans if plan not in costs}
         kept = sorted(costs, key=lambda plan: (costs[plan], plan))[:KEPT]
         plans = [_varied(kept[n % len(kept)], topics, rng) for n in range(PLANS)]
-    return tuple(kept)
+    return tuple(plan for plan in kept if costs[plan] <= costs[kept[0]] + MARGIN)
 
 
 def _drawn(topics: int, rng: np.random.Generator) -> Plan:
