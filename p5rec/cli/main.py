@@ -41,6 +41,7 @@ COMMANDS = {
     "describe": ("describe", "Describe points of a model's space in words."),
     "profile": ("profile", "Show, write and edit what is known about a user."),
     "mcp": ("mcp", "Serve a model to agents by the Model Context Protocol."),
+    "chat": ("chat", "Talk with a conversational recommender."),
     "export": ("export", "Write a trained model as a plain transformers model."),
     "evaluate": ("evaluate", "Evaluate a trained model or a file of ranked lists."),
     "methods": ("methods", "Check a method of your own against the contract of all methods."),

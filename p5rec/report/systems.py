@@ -140,7 +140,12 @@ SYSTEMS = (
         "user interaction",
         "p5rec run elm data.path=FOLDER",
     ),
-    System("recllm", "Friedman et al., 2023 (arXiv:2305.07961)", "pipeline controller"),
+    System(
+        "recllm",
+        "Friedman et al., 2023 (arXiv:2305.07961)",
+        "pipeline controller",
+        "p5rec run recllm",
+    ),
 )
 
 

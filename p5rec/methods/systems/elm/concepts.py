@@ -51,8 +51,6 @@ class Concept:
         Raises:
             UserError: fewer than five trained items have the value, or lack it.
         """
-        from sklearn.linear_model import LogisticRegression
-
         points = points_of(view)
         rows = points.trained_items
         has = np.array([trait in view.facts.short_values[row] for row in rows.tolist()])
@@ -63,10 +61,7 @@ class Concept:
                 "concept", f"a value that {FEWEST} items have and {FEWEST} lack", got, known
             )
         vectors = points.items[rows].astype(np.float64)
-        mean, scale = vectors.mean(axis=0), vectors.std() or 1.0
-        classifier = LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000)
-        classifier.fit((vectors - mean) / scale, has)
-        direction = classifier.coef_[0] / np.linalg.norm(classifier.coef_[0])
+        direction = concept_direction(vectors, has)
         return cls(trait, direction.astype(np.float32), float((vectors @ direction).std()))
 
     def steps(self, points: np.ndarray, amounts: np.ndarray) -> np.ndarray:
@@ -106,6 +101,22 @@ def concept_named(concepts: Mapping[str, Concept], trait: str) -> Concept:
             return concept
     hint = did_you_mean(trait, concepts)
     raise UserError(f"concept: expected a common attribute value, got {trait!r}; {hint}")
+
+
+def concept_direction(vectors: np.ndarray, has: np.ndarray) -> np.ndarray:
+    """``(d,)``: the concept activation vector of a value, of length 1.
+
+    Args:
+        vectors: ``(n, d)`` of items.
+        has: ``(n,)`` bool, the items that have the value: some, and not all.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = vectors.mean(axis=0), vectors.std() or 1.0
+    classifier = LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000)
+    classifier.fit((vectors - mean) / scale, has)
+    direction: np.ndarray = classifier.coef_[0] / np.linalg.norm(classifier.coef_[0])
+    return direction
 
 
 def common_traits(view: CorpusView, n: int) -> list[tuple[str, int]]:
