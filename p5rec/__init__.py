@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .api.evaluation import Evaluation, compare, evaluate
     from .api.loading import load
     from .api.model import Model
+    from .api.points import describe_points
     from .api.profiles import Profiles
     from .core.errors import UserError
     from .methods.plugins import load_plugins
@@ -146,6 +147,7 @@ __all__ = [
     "UserMean",
     "audit",
     "compare",
+    "describe_points",
     "evaluate",
     "load",
     "load_plugins",
@@ -160,6 +162,7 @@ _MODULES = {
     "Profiles": "p5rec.api.profiles",
     "UserError": "p5rec.core.errors",
     "compare": "p5rec.api.evaluation",
+    "describe_points": "p5rec.api.points",
     "load": "p5rec.api.loading",
     "load_plugins": "p5rec.methods.plugins",
 }

@@ -48,6 +48,22 @@ def cluster(
     return labels, centroids
 
 
+def refined(points: np.ndarray, centroids: np.ndarray, steps: int) -> np.ndarray:
+    """Centroids ``(size, D)`` float32 after ``steps`` more iterations, each with a point.
+
+    Args:
+        points: ``(N, D)`` float32.
+        centroids: ``(size, D)`` to start from.
+        steps: iterations of k-means.
+    """
+    means = KMeans(len(centroids), init=centroids, n_init=1, max_iter=steps)
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        means.fit(points)
+    labels = means.labels_.astype(np.int64)
+    return _revive(points, labels, means.cluster_centers_.astype(np.float32))[1]
+
+
 def sampled(points: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
     """A uniform sample of at most ``most`` of the points ``(N, D)``, in their order."""
     if len(points) <= most:

@@ -17,12 +17,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from p5rec.core.errors import input_error
 from p5rec.core.rng import derive_rng, derive_seed
 
-from .clusters import cluster, sampled
+from .clusters import cluster, refined, sampled
 from .config import IdsConfig
 from .quantiser import CHUNK, Coded, ItemData, code_all, distances
 from .rqkmeans import enough
 
 ROUNDS = 8  # alternating fits of codebooks and rotation
+STEPS = 4  # k-means iterations of a round after the first, from the codebooks of the round before
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,18 +93,19 @@ def _fit(config: IdsConfig, items: ItemData, rounds: int) -> Coded:
     points = sampled(items.vectors, CHUNK, derive_rng(config.seed, "ids", "product sample"))
     rotation = _principal(points, config.levels) if rounds else np.eye(width, dtype=np.float32)
     with threadpool_limits(1):
-        books = _codebooks(points @ rotation, config, 0)
-        for nth in range(1, rounds + 1):
+        books = _codebooks(points @ rotation, config)
+        for _ in range(rounds):
             centroids = _nearest(points @ rotation, books)
             left, _, right = np.linalg.svd(points.T @ centroids)  # orthogonal Procrustes
             rotation = (left @ right).astype(np.float32)
-            books = _codebooks(points @ rotation, config, nth)
+            books = _refined(points @ rotation, books)
         return code_all(Product(rotation, books), items)
 
 
 def _principal(points: np.ndarray, levels: int) -> np.ndarray:
     """``(D, D)``: principal axes, assigned to the subvectors in turn to balance variance."""
-    _, _, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=True)
+    _, ascending = np.linalg.eigh(np.cov(points.T.astype(np.float64)))
+    axes = ascending.T[::-1]
     order = np.argsort(np.arange(len(axes)) % levels, kind="stable")
     rotation: np.ndarray = axes[order].T.astype(np.float32)
     return rotation
@@ -113,13 +115,18 @@ def _subvectors(points: np.ndarray, levels: int) -> list[np.ndarray]:
     return [np.ascontiguousarray(each) for each in np.array_split(points, levels, axis=1)]
 
 
-def _codebooks(points: np.ndarray, config: IdsConfig, nth: int) -> tuple[np.ndarray, ...]:
+def _codebooks(points: np.ndarray, config: IdsConfig) -> tuple[np.ndarray, ...]:
     return tuple(
-        cluster(own, size, derive_seed(config.seed, "ids", "product", level, nth) % 2**32)[1]
+        cluster(own, size, derive_seed(config.seed, "ids", "product", level, 0) % 2**32)[1]
         for level, (own, size) in enumerate(
             zip(_subvectors(points, config.levels), config.sizes, strict=True)
         )
     )
+
+
+def _refined(points: np.ndarray, books: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    subvectors = _subvectors(points, len(books))
+    return tuple(refined(own, book, STEPS) for own, book in zip(subvectors, books, strict=True))
 
 
 def _nearest(points: np.ndarray, books: tuple[np.ndarray, ...]) -> np.ndarray:

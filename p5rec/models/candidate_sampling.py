@@ -39,8 +39,9 @@ class StateScorer(PositionScorer):
 
 def item_starting_at(model: MultitaskModel, input_ids: Tensor) -> Tensor:
     """``(B, T)``: the item that starts at a token, -1 if none does."""
-    starts = item_starts(input_ids, model.first, model.sizes)
-    return torch.where(starts, model.items_at(input_ids, starts), -1)
+    sequence, token = item_starts(input_ids, model.first, model.sizes).nonzero(as_tuple=True)
+    items = model.items_of(model.codes_at(input_ids, sequence, token))
+    return torch.full_like(input_ids, -1).index_put((sequence, token), items)
 
 
 def preceding_items(items: Tensor, sequence: Tensor, last: Tensor) -> ItemLists:

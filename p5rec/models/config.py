@@ -50,20 +50,33 @@ class HeadsConfig(Config):
 
 
 class ItemHeadConfig(Config):
-    """An item-level softmax, trained together with the softmax over codes."""
+    """A softmax over all items.
+
+    With ``item_embeddings`` it is trained beside the softmax over codes. Without them an item's
+    vector is the sum of its code embeddings, so that no parameter belongs to one item and a score
+    is a sum over codes that are all known at once (parallel codes).
+    """
 
     weight: float = Field(1.0, gt=0)
     """Weight of the item head's loss."""
-    codes: float = Field(0.1, gt=0)
-    """Weight of the loss of the codes."""
+    codes: float = Field(0.1, ge=0)
+    """Weight of the loss of the codes. 0: codes are not predicted one after another; items are
+    ranked by this head alone (``decode.search: item-head``).
+    """
     temperature: float = Field(0.1, ge=0.05)
     """Temperature of the softmax over cosines."""
     negatives: int = Field(8192, ge=1)
     """Sampled negatives per batch. A catalogue of up to twice as many items is scored in full."""
     init_std: float = Field(0.02, gt=0)
-    """Standard deviation of the initial item embeddings. Cosines ignore an embedding's norm, but
-    the network that reads it does not: choose ``train.embedding_learning_rate`` to fit.
+    """Standard deviation of the initial item embeddings; without item embeddings, of the initial
+    sums of code embeddings. Cosines ignore an embedding's norm, but the network that reads it does
+    not: choose ``train.embedding_learning_rate`` to fit.
     """
+
+    @property
+    def alone(self) -> bool:
+        """Whether this head alone predicts items."""
+        return self.codes == 0
 
 
 class AdapterConfig(Config):

@@ -16,10 +16,11 @@ from p5rec.backbones.transformer import configs_of
 from p5rec.core.item_codes import ItemCodes
 from p5rec.decode.trie import Trie
 
+from .code_sums import Members, code_sums
 from .config import HeadsConfig, ItemHeadConfig
 from .heads import CodeHead, ItemHead, RatingHeads
 from .language import LanguageModel
-from .positions import ahead, behind, item_starts
+from .positions import behind, item_starts
 
 # with this many times more items than children it is faster to gather the children's embeddings
 FEW = 40
@@ -35,7 +36,8 @@ class ItemModel(LanguageModel):
         codes: the items' codes, ``(N, L)``.
         config: the representation of items. With ``items: positions`` an item takes one position,
             its embedding is the sum of its code embeddings, and a :class:`CodeHead` predicts its
-            codes; otherwise each code takes a position. With ``item_embeddings`` each item has an
+            codes, unless the item head alone predicts items; otherwise each code takes a
+            position. With ``item_embeddings`` each item has an
             embedding of its own, which is added to the input and used in the output: by the item
             head, or at the last code. It is initialised to zero (but see
             :meth:`init_item_embeddings`), so unseen items are represented by their codes only.
@@ -47,6 +49,9 @@ class ItemModel(LanguageModel):
 
     Attributes:
         trie: the tree of the items' codes, on the model's device.
+        merged: whether an item takes one position.
+        predicts_codes: whether codes are predicted one after another; else the item head alone
+            predicts items.
         first_behaviour: the token of the first behaviour, if behaviours are distinguished.
 
     Raises:
@@ -63,8 +68,8 @@ class ItemModel(LanguageModel):
         item_head: ItemHeadConfig | None = None,
     ) -> None:
         super().__init__(backbone)
-        merged = config.items == "positions"
-        if codes.tied and (config.item_embeddings or not merged):
+        self.merged = config.items == "positions"
+        if codes.tied and (config.item_embeddings or not self.merged):
             raise ValueError(
                 "items that share codes need items: positions, and item_embeddings: false"
             )
@@ -78,7 +83,9 @@ class ItemModel(LanguageModel):
         heads = heads or HeadsConfig()
         self.heads = RatingHeads(width, scale, heads) if len(scale) and heads.any else None
         self.rating_words = heads.words  # whether the text of ratings is trained
-        self.code_head = CodeHead(width, config.head_dropout) if merged else None
+        self.predicts_codes = item_head is None or not item_head.alone
+        one_by_one = self.merged and self.predicts_codes
+        self.code_head = CodeHead(width, config.head_dropout) if one_by_one else None
         self.item_head = ItemHead(width, item_head) if item_head else None
         self.item_embeddings = (
             nn.Parameter(torch.zeros(len(codes), width)) if config.item_embeddings else None
@@ -94,6 +101,7 @@ class ItemModel(LanguageModel):
         """Moves the trie to the parameters' device."""
         if self.trie.leaf_item.device != self.device:
             self.trie = self.trie.to(self.device)
+            vars(self).pop("_catalogue", None)
 
     @cached_property
     def config(self) -> Any:
@@ -114,6 +122,17 @@ class ItemModel(LanguageModel):
     def item_embedding_in_last_code(self) -> bool:
         """Whether the item embedding is part of the logit of the last code (no item head)."""
         return self.item_embeddings is not None and self.item_head is None
+
+    @torch.no_grad()
+    def init_code_embeddings(self) -> None:
+        """Initialises code embeddings at random, so that their sums differ as item embeddings do.
+
+        The item head's cosines separate items slowly if their vectors start equal.
+        """
+        assert self.item_head is not None
+        std = self.item_head.config.init_std * self.n_read_levels**-0.5
+        for level in range(self.n_read_levels):
+            nn.init.normal_(self.code_embeddings(level), std=std)
 
     @torch.no_grad()
     def init_item_embeddings(self, trained: Tensor) -> None:
@@ -138,12 +157,23 @@ class ItemModel(LanguageModel):
         """The number of levels in the input; a level that numbers items of equal codes is not."""
         return len(self.sizes) - 1 if self.tied else len(self.sizes)
 
+    @property
+    def offsets(self) -> Tensor:
+        """``(L,)``: the number of each level's first code among all codes."""
+        return torch.tensor(self.starts, device=self.device) - self.first
+
+    @cached_property
+    def _catalogue(self) -> tuple[Tensor, Members]:
+        """The codes ``(N, L)`` of all items that the input has, numbered across all levels, and
+        the items of each code."""
+        with torch.inference_mode(False):  # the first call caches it, and training may use it later
+            flat = (self.trie.item_codes + self.offsets)[:, : self.n_read_levels].contiguous()
+            return flat, Members.of(flat, len(self.causal.get_output_embeddings().new))
+
     def item_vectors(self) -> Tensor:
         """``(N, D)``: the input embeddings of all items, if each takes one position."""
-        codes = self.trie.item_codes
-        by_codes: Tensor = sum(  # type: ignore[assignment]
-            self.code_embeddings(n)[codes[:, n]] for n in range(self.n_read_levels)
-        )
+        flat, members = self._catalogue
+        by_codes = code_sums(self.causal.get_output_embeddings().new, flat, members)
         return by_codes if self.item_embeddings is None else by_codes + self.item_embeddings
 
     def item_table(self) -> Tensor:
@@ -213,24 +243,43 @@ class ItemModel(LanguageModel):
         embeddings = self.item_embeddings[self.trie.leaf_item].to(states.dtype)
         return linear(states, embeddings).float().gather(-1, leaf)
 
-    def items_at(self, ids: Tensor, starts: Tensor) -> Tensor:
-        """``(B, T)``: the item that starts at a token; arbitrary where ``starts`` is False."""
-        nodes = torch.zeros_like(ids)
-        for level, first in enumerate(self.starts):
-            code = torch.where(starts, ahead(ids, level) - first, 0)
+    def items_of(self, codes: Tensor) -> Tensor:
+        """``(M,)``: the items with the codes ``(M, L)``."""
+        nodes = torch.zeros_like(codes[:, 0])
+        for level, code in enumerate(codes.unbind(1)):
             nodes = self.trie.descend(level, nodes, code)
         return self.trie.leaf_item[nodes]
 
-    def token_embeddings(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """See :class:`.LanguageModel`; the first token of an item has the sum of all its codes."""
-        embedded, starts, marks = super().token_embeddings(ids)
-        if self.code_head is not None:
-            starts = item_starts(ids, self.first, self.sizes)
-            more = sum(ahead(embedded, level) for level in range(1, self.n_read_levels))
-            if self.item_embeddings is not None:
-                more = more + self.item_embeddings[self.items_at(ids, starts)].to(embedded.dtype)
-            if self.reads_behaviours:
-                marks = behind(starts, self.levels) & (ids >= self.first_behaviour)
-                more = more + ahead(marks[..., None] * embedded, self.levels)
-            embedded = embedded + starts[..., None] * more
-        return embedded, starts, marks
+    def codes_at(self, ids: Tensor, sequence: Tensor, token: Tensor) -> Tensor:
+        """``(M, L)``: the codes of the items that start at M tokens of ``ids (B, T)``."""
+        tokens = token[:, None] + torch.arange(len(self.starts), device=token.device)
+        return ids[sequence[:, None], tokens] - ids.new_tensor(self.starts)
+
+    def shared_positions(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
+        """See :class:`.LanguageModel`: the codes of an item, and its behaviour."""
+        if not self.merged:
+            return super().shared_positions(ids)
+        starts = item_starts(ids, self.first, self.sizes)
+        if not self.reads_behaviours:
+            return starts, None
+        return starts, behind(starts, self.levels) & (ids >= self.first_behaviour)
+
+    def position_embeddings(self, ids: Tensor, starts: Tensor, first_tokens: Tensor) -> Tensor:
+        """See :class:`.LanguageModel`; an item's position has the sum of its code embeddings, the
+        item embedding and that of the behaviour."""
+        embedded = super().position_embeddings(ids, starts, first_tokens)
+        if not self.merged:
+            return embedded
+        sequence, position = starts.gather(1, first_tokens).nonzero(as_tuple=True)
+        token = first_tokens[sequence, position]
+        codes = self.codes_at(ids, sequence, token)
+        new = self.causal.get_input_embeddings().new
+        items = code_sums(new, (codes + self.offsets)[:, : self.n_read_levels])
+        if self.item_embeddings is not None:
+            items = items + self.item_embeddings[self.items_of(codes)]
+        if self.reads_behaviours:
+            after = (token + self.levels).clamp(max=ids.shape[1] - 1)
+            kind = ids[sequence, after] - self.first
+            marked = (token + self.levels == after) & (kind >= sum(self.sizes))
+            items = items + marked[:, None] * new[kind.clamp(min=0)]
+        return embedded.index_put((sequence, position), items.to(embedded.dtype))

@@ -91,15 +91,16 @@ class LanguageModel(nn.Module):
             soft: the tokens that stand for vectors; None: all are words.
         """
         real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
-        embedded, starts, attached = self.token_embeddings(ids)
+        starts, attached = self.shared_positions(ids)
+        at = merge(starts, real, self.levels, attached, at_end=at_end)
+        embedded = self.position_embeddings(ids, starts, at.first_tokens)
         if soft is not None:
             assert self.point_adapter is not None, "a prompt with vectors needs an adapter"
-            embedded = self.point_adapter.fill(embedded, soft)
-        at = merge(starts, real, self.levels, attached, at_end=at_end)
+            numbers = soft.numbers.gather(1, at.first_tokens)
+            embedded = self.point_adapter.fill(embedded, SoftTokens(numbers, soft.points))
         if blank is not None:
-            embedded = embedded.masked_fill(blank[..., None], 0)
-        index = at.first_tokens[..., None].expand(-1, -1, embedded.shape[-1])
-        return embedded.gather(1, index), at
+            embedded = embedded.masked_fill(blank.gather(1, at.first_tokens)[..., None], 0)
+        return embedded, at
 
     def read_points(self, settings: PointSettings) -> None:
         """Adds an adapter, with random weights, so that prompts may hold vectors."""
@@ -108,11 +109,20 @@ class LanguageModel(nn.Module):
         norm = 1.0 if weight.is_meta else float(weight.detach().float().norm(dim=1).mean())
         self.point_adapter = PointAdapter(settings, self.traits.width, norm)
 
-    def token_embeddings(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The embeddings ``(B, T, D)`` of ``ids (B, T)``, where several tokens that share a
-        position start, and which further tokens share one (:func:`.merge`)."""
-        embedded: Tensor = self.causal.get_input_embeddings()(ids)
-        return embedded, torch.zeros_like(ids, dtype=torch.bool), None
+    def shared_positions(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Where several tokens of ``ids (B, T)`` that share a position start, and which further
+        tokens share one (:func:`.merge`)."""
+        return torch.zeros_like(ids, dtype=torch.bool), None
+
+    def position_embeddings(self, ids: Tensor, starts: Tensor, first_tokens: Tensor) -> Tensor:
+        """``(B, P, D)``: the input embedding of each position of ``ids (B, T)``.
+
+        Args:
+            starts: ``(B, T)`` of :meth:`shared_positions`.
+            first_tokens: ``(B, P)`` the first token of each position.
+        """
+        embedded: Tensor = self.causal.get_input_embeddings()(ids.gather(1, first_tokens))
+        return embedded
 
     def encode(
         self,

@@ -29,6 +29,7 @@ class Batch:
             of a sequence and of a document. An item is a target with all its codes or none.
         weights: ``(B, T)`` the loss weight of each token's task.
         tasks: ``(B, T)`` the task of each token; None: all tokens have the same.
+        mask: ``(B, T)`` bool, False for padding; None: there is none.
         steps_back: ``(B, T)`` for the first token of an item: how many positions earlier it is
             predicted; None: one position earlier, always.
         blank: ``(B, T)`` bool, tokens hidden from the model.
@@ -54,6 +55,7 @@ class Batch:
     labels: Tensor
     weights: Tensor
     tasks: Tensor | None = None
+    mask: Tensor | None = None
     steps_back: Tensor | None = None
     blank: Tensor | None = None
     ratings: Tensor | None = None
@@ -99,7 +101,10 @@ class MultitaskModel(ItemModel):
             batch.labels, batch.weights, batch.ratings, batch.documents
         )  # fmt: skip
         soft = batch.soft_tokens(batch.soft)
-        embedded, at = self.embed(batch.input_ids, blank=batch.blank, soft=soft)
+        # An item's padding is as long as its codes. Where they are predicted they are few, and the
+        # padding stays: it moves the draws of dropout.
+        mask = None if self.predicts_codes else batch.mask
+        embedded, at = self.embed(batch.input_ids, mask, blank=batch.blank, soft=soft)
         inputs: dict[str, Any] = {"inputs_embeds": embedded}
         if documents is not None:
             inputs |= self._documents(at, documents, batch.after, embedded.dtype)
@@ -135,7 +140,7 @@ class MultitaskModel(ItemModel):
         loss = (per_token * weights).sum() / torch.as_tensor(count).clamp(min=1)
         if self.item_head is not None:
             sequence, token = starts
-            items = self.items_at(batch.input_ids, labels != -100)[sequence, token]
+            items = self.items_of(self.codes_at(batch.input_ids, sequence, token))
             states, vectors = hidden[sequence, before], self.item_vectors()
             item_loss = self.item_head.loss(states, vectors, items, weights[sequence, token])
             loss = loss + item_loss / torch.as_tensor(count).clamp(min=1)
@@ -171,15 +176,17 @@ class MultitaskModel(ItemModel):
         self, hidden: Tensor, token_positions: Tensor, labels: Tensor, steps_back: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The loss ``(L, M)`` of each code of M target items, the positions ``(M,)`` that predict
-        them, and their sequences ``(M,)`` and first tokens ``(M,)``."""
+        them, and their sequences ``(M,)`` and first tokens ``(M,)``; no loss ``(0, M)`` if the
+        item head alone predicts items."""
         targets = item_starts(labels, self.first, self.sizes)
         targets[:, 0] = False  # no position precedes the first token
         sequence, token = targets.nonzero(as_tuple=True)
-        tokens = token[:, None] + torch.arange(len(self.starts), device=token.device)
-        codes = labels[sequence[:, None], tokens] - labels.new_tensor(self.starts)
         before = token_positions[sequence, token] - (
             1 if steps_back is None else steps_back[sequence, token]
         )
+        if not self.predicts_codes:
+            return hidden.new_zeros(0, len(sequence)), before, sequence, token
+        codes = self.codes_at(labels, sequence, token)
         return -self._code_logs(hidden, sequence, before, codes).T, before, sequence, token
 
     def _candidate_logs(

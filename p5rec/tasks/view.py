@@ -28,6 +28,7 @@ from p5rec.data.points import Points
 
 from .item_facts import ItemFacts, Known, is_trait, is_year
 from .literal import Literal, literal, squeeze
+from .topics import Topics
 
 TOKEN_GAP = re.compile(r">\s+<")
 LIKED = 0.75  # fraction of the scale from which a rating counts as liked: 4 on 1..5
@@ -356,6 +357,11 @@ class CorpusView:
         """Facts about items that answers name."""
         train = self.liked & (self.corpus.split.of_event == TRAIN)
         return ItemFacts(self.attributes, self.corpus.interactions, train)
+
+    @cached_property
+    def topics(self) -> Topics:
+        """The attribute values that a dialogue can be about."""
+        return Topics.of(self.attributes)
 
     @cached_property
     def tree(self) -> ItemTree:

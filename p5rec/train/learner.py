@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from pydantic import model_validator
 
 from p5rec.backbones.pretrained import Pretrained
 from p5rec.backbones.registry import AnyBackbone
@@ -46,6 +47,22 @@ class LearnerConfig(Config):
     """
     prompts: PromptsConfig = PromptsConfig()
     """How records become prompts."""
+
+    @model_validator(mode="after")
+    def _predicts_codes_where_needed(self) -> Self:
+        if self.item_head is None or not self.item_head.alone:
+            return self
+        needs_codes = {
+            "train.tasks": sorted(self.train.tasks.keys() - {NEXT_ITEM}),
+            "train.align": "a preference objective" if self.train.align else "",
+            "backbone.items": "" if self.backbone.items == "positions" else self.backbone.items,
+        }
+        if got := [f"{key} {value}" for key, value in needs_codes.items() if value]:
+            raise ValueError(
+                "item_head.codes: 0 trains no search over codes: expected only the task "
+                f"{NEXT_ITEM} and items: positions, got {', '.join(got)}; raise item_head.codes"
+            )
+        return self
 
     def seeded(self, seed: int) -> Self:
         """A copy with ``train.seed`` set to ``seed``."""

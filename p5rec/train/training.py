@@ -68,10 +68,13 @@ def train(
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump(), download=True)
     if bundle.model.heads is not None:
         bundle.model.heads.init_to_marginal(torch.from_numpy(train_ratings(events)))
-    if bundle.model.item_head is not None and settings.backbone.item_embeddings:
+    if bundle.model.item_head is not None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(settings.seed, "item rows"))
-            bundle.model.init_item_embeddings(torch.from_numpy(trained_items(events)))
+            if settings.backbone.item_embeddings:
+                bundle.model.init_item_embeddings(torch.from_numpy(trained_items(events)))
+            else:
+                bundle.model.init_code_embeddings()
     if start is not None:
         initialise_from(start, bundle)
     trained = Trained({}, 0)

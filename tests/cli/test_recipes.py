@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ methods:
       precision: float32
     decode: {search: item-head}
   codes: {like: model, decode: {search: beam, item_head_weight: 0}}
+  parallel: {like: model, backbone: {item_embeddings: false}, item_head: {codes: 0}}
   both: {kind: fusion, components: {network: model, ease: {kind: item-to-item}}, weights: {ease: 1}}
 """
 
@@ -118,9 +120,9 @@ def test_the_item_head_is_trained_and_ranks(p5rec: Any, tmp_path: Path) -> None:
     assert checks == [15 * n for n in range(1, len(checks) + 1)]  # 120 examples, 8 per step
     ranked = [
         pl.read_parquet(tmp_path / "out" / "lists" / f"{name}.parquet")["item"].to_list()
-        for name in ("both", "codes", "model")
+        for name in ("both", "codes", "model", "parallel")
     ]
-    assert ranked[0] != ranked[1] != ranked[2] != ranked[0]
+    assert all(a != b for a, b in combinations(ranked, 2))
     seen = ("--out", tmp_path / "seen", "evaluate.exclude_seen=false")
     code, said, err = p5rec("run", tmp_path / "item-head.yaml", *seen)
     assert code == 0, err
@@ -132,6 +134,14 @@ def test_the_item_head_is_trained_and_ranks(p5rec: Any, tmp_path: Path) -> None:
     code, _, err = p5rec("run", tmp_path / "item-head.yaml", *refused)
     assert code == 2
     assert "set item_head" in err
+    refused = ("--out", tmp_path / "refused", "methods.parallel.decode.search=beam")
+    code, _, err = p5rec("run", tmp_path / "item-head.yaml", *refused)
+    assert code == 2
+    assert "trains no search over codes: set decode.search: item-head" in err
+    parallel = ("--model", tmp_path / "out" / "models" / "parallel", "--search", "beam")
+    code, _, err = p5rec("recommend", *parallel, "--out", tmp_path / "refused.parquet")
+    assert code == 2
+    assert "expected item-head" in err
     asked = (
         "--model",
         tmp_path / "out" / "models" / "model",

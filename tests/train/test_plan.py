@@ -140,7 +140,7 @@ def batch_of(bundle: Bundle) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("kind", ["scratch", "tokens", "lora", "targets"])
 def test_planned_flops_are_those_of_the_training(kind: str, folder: Path) -> None:
     bundle = build_bundle(backbone(kind, folder), empty=False)
-    merged = bundle.model.code_head is not None
+    merged = bundle.model.merged
     planned = flops(bundle.model, load_of(some_examples(bundle), bundle.layout, merged=merged))
     with FlopCounterMode(display=False) as counter:
         bundle.model.train()(Batch(**batch_of(bundle)))["loss"].backward()

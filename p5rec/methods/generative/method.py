@@ -90,6 +90,11 @@ class Generative(LearnerConfig, Method):
         return self.item_head is not None and NEXT_ITEM in self.train.tasks
 
     @property
+    def head_alone(self) -> bool:
+        """Whether the item head alone predicts items, so that there is no search over codes."""
+        return self.item_head is not None and self.item_head.alone
+
+    @property
     def tasks(self) -> tuple[str, ...]:
         """See :class:`~p5rec.methods.base.Method`: the tasks that it is trained on."""
         return tuple(self.train.tasks)
@@ -279,6 +284,11 @@ class Generative(LearnerConfig, Method):
             both = "search" in overrides and "per_prefix" in overrides
             got = "both" if both else f"one, while {folder} was saved with the other"
             raise UserError(f"expected --per-prefix or --search item-head, got {got}; name one")
+        if settings["search"] != "item-head" and self.head_alone:
+            raise UserError(
+                f"--search: expected item-head for {folder}, whose codes are not predicted one "
+                f"after another (item_head.codes: 0), got {settings['search']}; leave it out"
+            )
         if settings["search"] == "item-head" and self.item_head is None:
             raise UserError(
                 f"--search item-head: expected a model with an item head, got {folder}, which has "
@@ -352,4 +362,8 @@ class Generative(LearnerConfig, Method):
     def _ranks_what_it_scores(self) -> Self:
         if self.decode.search == "item-head" and self.item_head is None:
             raise ValueError("decode.search: item-head ranks by an item head: set item_head")
+        if self.head_alone and self.decode.search != "item-head":
+            raise ValueError(
+                "item_head.codes: 0 trains no search over codes: set decode.search: item-head"
+            )
         return self

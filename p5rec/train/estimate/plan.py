@@ -175,8 +175,12 @@ def stand_in_codes(config: IdsConfig, n_items: int) -> ItemCodes:
     capacity = prod(sizes)
     if n_items > capacity:  # a level that numbers items with equal codes
         sizes = (*sizes, -(-n_items // capacity))
-    codes = np.stack(np.unravel_index(np.arange(n_items), sizes), axis=1).astype(np.int32)
-    return ItemCodes(codes, sizes, config.scheme)
+    number = np.arange(n_items)
+    columns: list[np.ndarray] = []
+    for size in reversed(sizes):
+        number, code = np.divmod(number, size)
+        columns.insert(0, code)
+    return ItemCodes(np.stack(columns, axis=1).astype(np.int32), sizes, config.scheme)
 
 
 def plan(
@@ -261,7 +265,7 @@ def _sampled(examples: TrainingExamples, bundle: Bundle, seed: int) -> tuple[Loa
     lengths = examples.lengths
     sample = derive_rng(seed, "plan").permutation(len(examples))[:SAMPLE]
     sample = np.union1d(sample, lengths.argmax())
-    merged = bundle.model.code_head is not None
+    merged = bundle.model.merged
     loads = [load_of([examples[int(i)]], bundle.layout, merged=merged) for i in sample]
     total = sum(loads, Load()) * float(lengths.sum() / lengths[sample].sum())
     longest = int(max(load.positions for load in loads))

@@ -73,6 +73,7 @@ class Collator:
             "labels": batched([_without_first(example.labels) for example in examples], IGNORE),
             "tasks": batched(tasks, 0),
             "weights": batched(weights, 0),
+            "mask": batched([np.ones(n, dtype=bool) for n in lengths], False),
         }
         for name, filler in FILLERS.items():
             if name in ALWAYS or any(getattr(each, name) is not None for each in examples):
