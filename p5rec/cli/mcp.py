@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -61,8 +62,9 @@ def mcp(
     from .inputs import config_beside
 
     model = _model(run, method)
-    dataset = Dataset.from_config(config_beside(model, config))
-    served = ServedModel(load(model, dataset), dataset)
+    with redirect_stdout(sys.stderr):  # standard output belongs to the protocol
+        dataset = Dataset.from_config(config_beside(model, config))
+        served = ServedModel(load(model, dataset), dataset)
     server = build_server(served.toolbox, allow_writes=allow_writes)
     if http is None:
         serve_stdio(server)

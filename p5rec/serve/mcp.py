@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
 import anyio
@@ -60,7 +62,8 @@ def serve_stdio(server: Server[Any]) -> None:
         async with stdio_server() as (read, write):
             await server.run(read, write, server.create_initialization_options())
 
-    anyio.run(run)
+    with redirect_stdout(sys.__stdout__):  # the command line escapes what it prints
+        anyio.run(run)
 
 
 def serve_http(server: Server[Any], port: int) -> None:
