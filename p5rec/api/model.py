@@ -127,10 +127,8 @@ class Model:
             print(wish := self.parse_wish(wish), file=sys.stderr)
         from .ranking import Wishes, ranked_frame
 
-        wishes = Wishes(wish, profiles)
-        ranked = ranked_frame(
-            self.predictor, self.catalog, requests, k, allowed, wishes, exclude_seen=exclude
-        )
+        how = (k, allowed, Wishes(wish, profiles))
+        ranked = ranked_frame(self.predictor, self.catalog, requests, *how, exclude_seen=exclude)
         return to_kind(ranked, kind)
 
     def parse_wish(self, text: str, vectors: str | Path | None = None) -> Wish:
