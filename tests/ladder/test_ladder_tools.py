@@ -90,7 +90,7 @@ def accuracy(folder: str, method: str, *, flipped: bool = False) -> Interval:
     """The share of test events whose rating is predicted on the right side of the middle; if
     ``flipped``, on the side of a fact that was turned into its opposite."""
     table = pl.read_parquet(Path(folder, "per_user.parquet"))
-    own = table.filter(pl.col("method").str.starts_with(method), pl.col("split") == "test")
+    own = table.filter(pl.col("method") == f"{method} (words)", pl.col("split") == "test")
     middle = (LOW + HIGH) / 2
     agree = (own["prediction"].to_numpy() > middle) == (own["rating"].to_numpy() > middle)
     assert len(agree) == USERS
