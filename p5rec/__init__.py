@@ -68,7 +68,10 @@ if TYPE_CHECKING:
         UserMean,
     )
     from .api.evaluation import Evaluation, compare, evaluate
-    from .api.model import Model, load
+    from .api.loading import load
+    from .api.model import Model
+    from .api.points import describe_points
+    from .api.profiles import Profiles
     from .core.errors import UserError
     from .methods.plugins import load_plugins
 
@@ -130,6 +133,7 @@ __all__ = [
     "PersonalGeneralFrequency",
     "Popularity",
     "PopularityRecency",
+    "Profiles",
     "Recgpt",
     "RecgptPretraining",
     "Sasrec",
@@ -143,6 +147,7 @@ __all__ = [
     "UserMean",
     "audit",
     "compare",
+    "describe_points",
     "evaluate",
     "load",
     "load_plugins",
@@ -154,9 +159,11 @@ _MODULES = {
     "Evaluation": "p5rec.api.evaluation",
     "Findings": "p5rec.api.auditing",
     "Model": "p5rec.api.model",
+    "Profiles": "p5rec.api.profiles",
     "UserError": "p5rec.core.errors",
     "compare": "p5rec.api.evaluation",
-    "load": "p5rec.api.model",
+    "describe_points": "p5rec.api.points",
+    "load": "p5rec.api.loading",
     "load_plugins": "p5rec.methods.plugins",
 }
 _FUNCTIONS = {"audit": "p5rec.api.auditing", "evaluate": "p5rec.api.evaluation"}

@@ -35,8 +35,9 @@ from p5rec.evaluate.assemble import Rules, assemble
 from p5rec.evaluate.measure import ranking
 from p5rec.ids.files import save_codes
 from p5rec.methods.views import view_methods
-from p5rec.pipeline.fitting import RunContext, fit_method
+from p5rec.pipeline.fitting import fit_method
 from p5rec.pipeline.ids import build_ids
+from p5rec.pipeline.method_runs import RunContext
 from p5rec.pipeline.prepared import Prepared
 from p5rec.report.files import write_report
 from p5rec.report.terminal import table

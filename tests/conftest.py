@@ -1,6 +1,7 @@
 """Shared settings of all tests; makes this folder importable, e.g. ``tiny_models``.
 
-Every test has a budget of processor time and fails if it exceeds it, so the suite stays fast.
+The summary lists every test that took more than its budget of processor time. No test fails by
+its time: on a shared processor the count can be ten times that of an idle one.
 """
 
 import os
@@ -22,9 +23,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 pytest_plugins = ["ladder_records", "pytester"]
 
-# seconds of processor time, child processes included; thrice what a test takes on a fast machine
+# seconds of processor time, child processes included
 BUDGETS = {"nightly": 240.0, "ladder": 120.0}
-BUDGET = 45.0
+BUDGET = 20.0
 
 for name, examples in (("default", 25), ("nightly", 300)):
     settings.register_profile(
@@ -48,18 +49,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> object:
-    """Fails a test that exceeds its budget of processor time; wall-clock time does not count."""
+    """Notes a test that exceeds its budget of processor time."""
     budget = next((BUDGETS[name] for name in BUDGETS if item.get_closest_marker(name)), BUDGET)
     before = os.times()
     result = yield
     spent = sum(os.times()[:4]) - sum(before[:4])
     if spent > budget:
-        pytest.fail(
-            f"took {spent:.1f} s of processor time, more than its budget of {budget:.0f} s; make "
-            "it smaller or mark it nightly",
-            pytrace=False,
-        )
+        item.user_properties.append(("over_budget", f"{spent:.0f} s of {budget:.0f} s"))
     return result
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Lists the tests that exceeded their budget."""
+    passed = terminalreporter.stats.get("passed", [])
+    over = [
+        f"{report.nodeid}: {spent}"
+        for report in passed
+        for name, spent in report.user_properties
+        if name == "over_budget" and report.when == "call"
+    ]
+    if over:
+        terminalreporter.section("more processor time than the budget: make smaller, or nightly")
+        terminalreporter.write_line("\n".join(over))
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from p5rec.data.vector_store import AboutVectors, Entities, VectorStore
 from p5rec.ids.files import save_codes
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
-from p5rec.pipeline.fitting import RunContext, fit_method
+from p5rec.pipeline.fitting import fit_method
+from p5rec.pipeline.method_runs import RunContext
 from p5rec.pipeline.prepared import Prepared
 
 

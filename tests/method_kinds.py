@@ -72,6 +72,12 @@ SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind
         "max_new_tokens": 4,
     },
     "elm-commonest": ELM,
+    "recllm": {
+        "ranker": {"kind": "popularity", "tune": {}},
+        "backbone": scratch(width=8, layers=1, feedforward=8, items="tokens"),
+        "train": {"steps": 1, "batch": 2, "precision": "float32"},
+        "manager": "recommend",
+    },
     "lead-sentence": {"task": "summary"},
     **{kind: {"task": "explanation"} for kind in WRITERS},
     **{kind: {"epochs": 1} for kind in CLICK_MODELS},

@@ -109,7 +109,8 @@ class Estimator:
         """
         from p5rec.core.progress import no_progress_bars
         from p5rec.evaluate.config import EvaluateConfig
-        from p5rec.pipeline.fitting import RunContext, fit_method
+        from p5rec.pipeline.fitting import fit_method
+        from p5rec.pipeline.method_runs import RunContext
 
         from .dataset import data_set
         from .model import Model

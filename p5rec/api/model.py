@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -10,28 +11,31 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
-from p5rec.core.artefacts import LINEAGE, Lineage, read_json, write_json, writing
+from p5rec.core.artefacts import LINEAGE, Lineage, write_json, writing
 from p5rec.core.errors import UserError, input_error
 from p5rec.core.progress import no_progress_bars
 from p5rec.core.publishing import publish_outputs
 from p5rec.core.registry import uncollected
-from p5rec.core.types import Catalog, RankedLists
+from p5rec.core.types import Catalog
 from p5rec.methods.base import LISTS, Method
 from p5rec.methods.fitted import Fitted
-from p5rec.methods.folder import ITEMS, check_items, is_fitted, read_method
+from p5rec.methods.folder import is_fitted, read_catalog
 from p5rec.methods.provenance import FILE as PROVENANCE
-from p5rec.methods.provenance import NEWS, News, Provenance, read_news, read_provenance
+from p5rec.methods.provenance import NEWS, News, Provenance
 from p5rec.recommend.serving import FILE as SERVING
-from p5rec.recommend.serving import ServingConfig, read_serving
+from p5rec.recommend.serving import ServingConfig
 
-from .frames import Frame, Kind, column_names, kind_of, to_kind, to_polars
-from .queries import Ids, Requests, allowed_of, rows_of
+from .frames import Frame, Kind, kind_of, to_kind
+from .queries import Ids, Requests, allowed_of, pairs_of
 
 if TYPE_CHECKING:  # a model makes lists for histories without data
+    from p5rec.recommend.steering.vocabulary import Vocabulary
+    from p5rec.recommend.steering.wish import Wish
+
     from .dataset import Dataset
+    from .profiles import Profiles
 
 
 @dataclass(eq=False)
@@ -69,6 +73,8 @@ class Model:
         candidates: Ids | None = None,
         allow: Mapping[Any, Ids] | None = None,
         deny: Mapping[Any, Ids] | None = None,
+        wish: str | Wish | None = None,
+        profiles: Profiles | None = None,
         frame: Kind | None = None,
     ) -> Frame:
         """Ranked lists.
@@ -84,22 +90,28 @@ class Model:
             candidates: rank only these items, for all users.
             allow: user → the only items allowed for this user; a user that is not named gets none.
             deny: user → items excluded for this user.
+            wish: a sentence that moves the lists, such as "something lighter, no horror", or the
+                result of :meth:`parse_wish`. What was understood of a sentence is printed to
+                stderr.
+            profiles: what people wrote into their profiles moves their lists, too; where a wish
+                contradicts it, the wish counts.
             frame: ``polars`` or ``pandas``; None: the kind of the data set's frames.
 
         Returns:
             Rows ``user``, ``rank`` (from 1), ``item``, ``title``, ``score`` (larger is better;
-            comparable within a list).
+            comparable within a list). With a wish or profiles also ``wish``: the terms that the
+            item matches.
 
         Raises:
-            UserError: an id is unknown, no item is left for a user, the method does not rank, or
-                there are ``users`` and no data set.
+            UserError: an id is unknown, no item is left for a user, the method does not rank,
+                nothing of the wish was understood, or there are ``users`` and no data set.
         """
         if users is not None and histories is not None:
             raise UserError("recommend: expected users or histories, got both; name one")
         if k < 1:
             raise input_error("recommend: k", "at least 1", str(k), "set k to at least 1")
         kind = self._kind(frame)
-        ids = self._catalog.ids
+        ids = self.catalog.ids
         if histories is None:
             requests = Requests.of_users(users, self._data("users=[...]").corpus)
         else:
@@ -109,18 +121,41 @@ class Model:
                 f"recommend: expected a method that ranks items, got a {self.method.kind}; "
                 "use another model"
             )
-        predictor = self.predictor(k)
-        from p5rec.recommend.lists import to_frame
-        from p5rec.recommend.requests import check_items_left
-
         exclude = self.serving.exclude_seen if exclude_seen is None else exclude_seen
-        requested, names = requests.histories, requests.names
         allowed = allowed_of(requests, ids, candidates, allow, deny)
-        if allowed is not None:
-            check_items_left(allowed, requested, names, len(ids), exclude_seen=exclude)
-        lists = predictor.recommend(requested, k, exclude_seen=exclude, allowed=allowed)
-        named = RankedLists(np.arange(len(names)), lists.items, lists.scores)
-        return to_kind(to_frame(named, self._catalog, names), kind)
+        if isinstance(wish, str):
+            print(wish := self.parse_wish(wish), file=sys.stderr)
+        from .ranking import Wishes, ranked_frame
+
+        wishes = Wishes(wish, profiles)
+        ranked = ranked_frame(
+            self.predictor, self.catalog, requests, k, allowed, wishes, exclude_seen=exclude
+        )
+        return to_kind(ranked, kind)
+
+    def parse_wish(self, text: str, vectors: str | Path | None = None) -> Wish:
+        """What a sentence asks for, by the attributes of the model's items.
+
+        Args:
+            text: such as "something lighter, no horror".
+            vectors: a folder of stored vectors of the items' texts, for words that name no value;
+                None: such words must stand in titles.
+
+        Returns:
+            The wish, for :meth:`recommend`; printed, it shows each term, and the words that were
+            not understood.
+
+        Raises:
+            UserError: nothing was understood.
+        """
+        from p5rec.recommend.steering.parse import parse_wish
+
+        similarity = None
+        if vectors is not None:
+            from p5rec.recommend.steering.similar import text_similarity
+
+            similarity = text_similarity(Path(vectors).expanduser(), self.vocabulary.catalog)
+        return parse_wish(text, self.vocabulary, similarity)
 
     def predict_rating(self, pairs: Frame, frame: Kind | None = None) -> Frame:
         """Predicts users' ratings of items, on the data's scale.
@@ -300,7 +335,7 @@ class Model:
     @property
     def items(self) -> Frame:
         """The items that it ranks: rows ``item``, ``title``."""
-        columns = {"item": self._catalog.ids, "title": self._catalog.titles}
+        columns = {"item": self.catalog.ids, "title": self.catalog.titles}
         return to_kind(pl.DataFrame(columns), self._kind(None))
 
     def describe(self) -> dict[str, Any]:
@@ -312,14 +347,14 @@ class Model:
             "serving": self.serving.dump(),
             "capabilities": list(self.method.capabilities),
             "tasks": list(self.method.tasks),
-            "items": len(self._catalog),
+            "items": len(self.catalog),
             "events_seen": None if lineage is None else len(lineage.events),
             **({} if self.provenance is None else {"provenance": self.provenance.facts()}),
             **({} if self.fitted is None else self.fitted.about),
         }
 
     def __repr__(self) -> str:
-        return f"Model({self.method.kind}, {len(self._catalog):,} items)"
+        return f"Model({self.method.kind}, {len(self.catalog):,} items)"
 
     def predictor(self, k: int | None = None) -> Any:
         """The predictor (:mod:`p5rec.methods.predictors`) for lists of ``k``; it stays loaded."""
@@ -333,12 +368,18 @@ class Model:
         return self._opened[1]
 
     @cached_property
-    def _catalog(self) -> Catalog:
+    def catalog(self) -> Catalog:
+        """The items that it ranks, in the order of their row numbers."""
         if self.ids is not None and self.dataset is not None:
             return self.dataset.corpus.catalog
-        known = read_json(self.folder / ITEMS)
-        table = pl.DataFrame({"item": known["ids"], "title": known["titles"]})
-        return Catalog(table.to_arrow())
+        return read_catalog(self.folder)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The values of its items' attributes."""
+        from p5rec.recommend.steering.vocabulary import Vocabulary
+
+        return Vocabulary(self.dataset.corpus.catalog if self.dataset else self.catalog)
 
     def _kind(self, frame: Kind | None) -> Kind:
         return frame or (self.dataset.kind if self.dataset else "polars")
@@ -355,46 +396,7 @@ class Model:
         from p5rec.methods.pairs import pair_frame, pair_predictors
 
         corpus = self._data("pairs").corpus
-        column_names(pairs, "pairs")
-        table = to_polars(pairs, "pairs", ["user", "item"])
-        if missing := next((c for c in ("user", "item") if c not in table.columns), None):
-            raise input_error("pairs", f"a column {missing!r}", "none", "rename the column")
-        users = rows_of(table["user"], corpus.user_ids, "user", "pairs")
-        items = rows_of(table["item"], corpus.catalog.ids, "item", "pairs")
+        users, items = pairs_of(pairs, corpus)
         predict = pair_predictors(self.method, self.predictor(), corpus, what, k)
         predicted = pair_frame(predict(users, items), corpus, users, items)
         return to_kind(predicted, frame or kind_of(pairs))
-
-
-def load(
-    folder: str | Path, dataset: Dataset | None = None, *, ids: str | Path | None = None
-) -> Model:
-    """The model in a folder: saved by :meth:`Model.save`, or ``RUN_FOLDER/models/METHOD``.
-
-    Args:
-        folder: the model's folder.
-        dataset: a data set with the model's items, for predictions about its users; None: the
-            model ranks for given histories only.
-        ids: a folder of codes that extend the model's own (``p5rec ids extend``) to the new items
-            of ``dataset``; None: no new items.
-
-    Raises:
-        UserError: there is no model, it is damaged, the data set has other items, or ``ids`` comes
-            without a data set or extends other codes.
-    """
-    path, extended = Path(folder).expanduser(), None if ids is None else Path(ids).expanduser()
-    method = read_method(path)
-    serving = read_serving(path) or ServingConfig()
-    provenance, news = read_provenance(path), read_news(path)
-    model = Model(path, method, serving, dataset, ids=extended, provenance=provenance, news=news)
-    if dataset is not None:
-        from .dataset import data_set
-
-        data_set(dataset, "load")
-        check_items(path, dataset.corpus, extended)
-    if extended is not None:
-        if dataset is None:
-            todo = "write p5rec.load(folder, dataset, ids=...)"
-            raise input_error("load: ids", "a data set with the new items", "none", todo)
-        model.predictor()
-    return model

@@ -19,6 +19,8 @@ from p5rec.core.types import NOBODY, Corpus, Histories
 from p5rec.data.known import row_numbers
 from p5rec.data.split import histories_of
 
+from .frames import Frame, column_names, to_polars
+
 if TYPE_CHECKING:  # requests are read without torch
     from p5rec.decode.allowed import Allowed, ItemLists
 
@@ -111,6 +113,20 @@ def allowed_of(
         for name, lists in (("allow", allow), ("deny", deny))
     )
     return Allowed(mask, allow_lists, deny_lists)
+
+
+def pairs_of(pairs: Frame, corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
+    """The row numbers of the users and of the items ``(B,)`` in a frame's ``user`` and ``item``.
+
+    Raises:
+        UserError: a column is missing, or an id is unknown.
+    """
+    column_names(pairs, "pairs")
+    table = to_polars(pairs, "pairs", ["user", "item"])
+    if missing := next((c for c in ("user", "item") if c not in table.columns), None):
+        raise input_error("pairs", f"a column {missing!r}", "none", "rename the column")
+    users = rows_of(table["user"], corpus.user_ids, "user", "pairs")
+    return users, rows_of(table["item"], corpus.catalog.ids, "item", "pairs")
 
 
 def rows_of(

@@ -63,7 +63,7 @@ def audit_target(target: Target, prompts: Sequence[str], users: Path | None) -> 
     titles = corpus.catalog.titles
     for config in target.prompts or [PromptsConfig()]:
         names = item_names(config.items, strings, titles)
-        view = CorpusView(corpus, names, shape=config.tree)
+        view = CorpusView(corpus, names, shape=config.tree, knowledge=config.read_knowledge())
         folders = [Path(folder) for folder in (*config.folders, *prompts)]
         findings += audit_prompts(view, PromptLibrary.load(extra=folders), config)
     if log is not None:

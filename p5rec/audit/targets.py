@@ -145,16 +145,18 @@ def _of_folder(target: Path) -> tuple[list[Target], list[Finding]]:
     if (target / RECORD).is_file():
         root = cache_home() / "store"
         keys = load_report(target).manifest.get("artefacts", {}).values()
-        artefacts = behind(keys, artefacts_under(root))
+        around = artefacts_under(root)
+        artefacts = behind(keys, around)
         prepared = [a.path for a in artefacts.values() if (a.path / SUMMARY).is_file()]
     else:
-        root, artefacts = target, artefacts_under(target)
+        root = target
+        around = artefacts = artefacts_under(target)
         prepared = sorted(path.parent for path in target.rglob(SUMMARY))
     if not prepared:
         raise input_error(
             root, "the prepared data behind it", "none", "run it again, or name a YAML"
         )
-    lineage = audit_artefacts(root, artefacts)
+    lineage = audit_artefacts(root, artefacts, around)
     return [_prepared(folder, artefacts) for folder in prepared], lineage
 
 

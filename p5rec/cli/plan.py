@@ -21,7 +21,7 @@ def plan(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Estimate the examples, memory and time of each method's training.
+    """Estimate the examples, memory and time of each method's training; count texts and vectors.
 
     The data are prepared, or come from the cache. The command reads a model's configuration and
     tokenizer, but no weights. For a small model it runs a few training steps with random weights
@@ -30,6 +30,7 @@ def plan(
     """
     import json
 
+    from p5rec.backbones.vectors_config import StoredVectorsConfig
     from p5rec.core.config import locating, read_tree
     from p5rec.core.cores import overload
     from p5rec.core.errors import UserError, all_of, did_you_mean
@@ -39,6 +40,8 @@ def plan(
     from p5rec.methods.plans import PlanContext
     from p5rec.methods.registry import Baseline, any_method, methods_of, named_methods
     from p5rec.methods.views import view_methods
+    from p5rec.pipeline.stored_plans import stored_plans
+    from p5rec.recommend.writing.config import TextsConfig
     from p5rec.train.estimate.gpus import GPUS
 
     from .inputs import read_prepared, read_sections
@@ -53,6 +56,8 @@ def plan(
         "ids": (dict[str, IdsConfig], {"semantic": IdsConfig()}),
         "methods": (dict[str, any_method()], {}),  # type: ignore[misc]
         "baselines": (tuple[Baseline, ...], ()),
+        "texts": (dict[str, TextsConfig], {}),
+        "vectors": (dict[str, StoredVectorsConfig], {}),
     }
     named = read_sections(config, overrides or (), **sections)
     _, lines = read_tree(config_path(config), overrides or ())
@@ -83,10 +88,13 @@ def plan(
             "idle machine, and a run takes longer until it is idle",
             file=sys.stderr,
         )
+    stored = stored_plans(recipe.texts, recipe.vectors, corpus)
     planned = {name: estimate.dump() for names, estimate in estimates.items() for name in names}
     if as_json:
-        print(json.dumps(planned))
+        print(json.dumps({name: each.dump() for name, each in stored.items()} | planned))
         return
+    for name, each in stored.items():
+        print(f"{name}: {each.lines()[0].strip()}")
     for names, estimate in estimates.items():
         lines = estimate.lines()
         title = ", ".join(names) + (" (the same training)" if len(names) > 1 else "")

@@ -14,6 +14,7 @@ from p5rec.core.terminal import printable
 
 from .options import MODEL, spread
 from .serving import DataOptions, SearchOptions, saved_settings
+from .wishes import WishOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from p5rec.decode.allowed import Allowed
     from p5rec.methods.base import Method
     from p5rec.recommend.serving import ServingConfig
+    from p5rec.recommend.steering.wished import Wished
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -127,6 +129,7 @@ def recommend(
     ],
     queries: Queries,
     constraints: Constraints,
+    wishes: WishOptions,
     search: SearchOptions,
     what: Annotated[
         Literal["lists", "ratings", "clicks", "explanations"],
@@ -144,10 +147,11 @@ def recommend(
     `accelerate launch` or `torchrun` the processes share the queries.
 
     Table files are CSV, TSV, Parquet or JSON lines. Lists have the columns user, rank (from 1),
-    item, title, score (of the method: a higher one ranks first). Ratings are on the data's scale,
-    clicks are probabilities.
+    item, title, score (of the method: a higher one ranks first), with a wish also wish, the terms
+    that the item matches. Ratings are on the data's scale, clicks are probabilities.
     """
     queries.check(what)
+    wishes.check(what)
     from p5rec.core.errors import all_of
 
     from .inputs import check_model, check_tables, config_beside, read_recipe
@@ -168,7 +172,7 @@ def recommend(
         ),
     )
     method, serving, overridden, notes = saved_settings(
-        model, search.settings(k), k=k, exclude_seen=search.exclude_seen
+        model, search.settings(wishes.search_length(k)), k=k, exclude_seen=search.exclude_seen
     )
     if what == "lists":
         method.check_ranks()
@@ -184,13 +188,17 @@ def recommend(
     check_items(model, corpus, ids)
     predictor = method.open_predictor(model, ids, download=source.allow_download)
     if what == "lists":
-        work = _lists(queries, constraints, predictor, corpus, serving)
+        from p5rec.recommend.steering.wished import Wished
+
+        steered = Wished(predictor, wishes.understood(corpus.catalog))
+        work = _lists(queries, constraints, steered, corpus, serving)
     else:
         work = _pairs(queries, what, method, predictor, corpus)
     key = _key(
         source, read.data,
         queries={
-            "queries": queries.users or queries.pairs, "where": queries.where, **asdict(constraints)
+            "queries": queries.users or queries.pairs, "where": queries.where,
+            **asdict(constraints), **wishes.key(),
         },
         settings={"what": what, "method": method.dump(), **serving.dump()},
     )  # fmt: skip
@@ -231,16 +239,21 @@ def _users(queries: Queries, corpus: Corpus) -> np.ndarray:
 
 
 def _allowed(
-    constraints: Constraints, users: np.ndarray, corpus: Corpus, exclude_seen: bool
+    constraints: Constraints,
+    steered: Wished,
+    users: np.ndarray,
+    corpus: Corpus,
+    *,
+    exclude_seen: bool,
 ) -> Allowed | None:
     """The allowed items of each user, seen items aside; None: all items."""
     from p5rec.data.split import histories_of
     from p5rec.decode.allowed import Allowed
     from p5rec.recommend.requests import check_items_left, items_in, items_where, pairs_in
 
-    if constraints == Constraints():
+    if constraints == Constraints() and steered.allowed is None:
         return None
-    masks = []
+    masks = [] if steered.allowed is None else [steered.allowed]
     if constraints.candidates:
         masks.append(items_in(constraints.candidates, corpus))
     if constraints.items_where:
@@ -302,26 +315,25 @@ def _key(
 def _lists(
     queries: Queries,
     constraints: Constraints,
-    predictor: Any,
+    steered: Wished,
     corpus: Corpus,
     serving: ServingConfig,
 ) -> Work:
     """Ranked lists of users, and the summary of short lists."""
     from p5rec.data.split import histories_of
-    from p5rec.recommend.lists import to_frame
     from p5rec.recommend.shortfall import shortfall
 
     users, rule = _users(queries, corpus), serving.exclude_seen
-    allowed = _allowed(constraints, users, corpus, rule)
+    allowed = _allowed(constraints, steered, users, corpus, exclude_seen=rule)
 
     def predict(rows: np.ndarray) -> pl.DataFrame:
-        lists = predictor.recommend(
+        lists = steered.recommend(
             histories_of(corpus.interactions, users[rows]),
             serving.k,
             exclude_seen=rule,
             allowed=allowed and allowed.take(rows),
         )
-        return to_frame(lists, corpus.catalog, corpus.user_ids)
+        return steered.frame(lists, corpus.catalog, corpus.user_ids)
 
     def summarize(files: Sequence[Path]) -> dict[str, Any]:
         short = shortfall(

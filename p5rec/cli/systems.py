@@ -22,8 +22,8 @@ def systems(
 
     A system has up to four rungs. G0: exact facts hold. G1: an effect planted in synthetic data is
     found, and none in null data. G2: on real data the system beats a control that lacks its
-    mechanism. G3: it beats the baseline of its paper. "no" is a measured rung that did not pass,
-    "-" a rung that was not measured.
+    mechanism. G3: it beats the baseline of its paper. "no": it does not. "open": the interval
+    contains 0. "-": not measured.
     """
     from p5rec.core.errors import UserError, did_you_mean
     from p5rec.report import systems

@@ -189,6 +189,22 @@ class Grammar:
         state = self.walk(text.encode())
         return state >= 0 and bool(self.ends[state])
 
+    def followed_by(self, other: Grammar) -> Grammar:
+        """This grammar, then ``other``.
+
+        Raises:
+            ValueError: a text of this grammar is the beginning of another.
+        """
+        if (self.table[self.ends] >= 0).any():
+            raise ValueError("expected texts of which none begins another")
+        offset = len(self.table)
+        moved = np.where(other.table >= 0, other.table + offset, -1).astype(np.int32)
+        table = np.concatenate([self.table, moved])
+        table[:offset][self.ends] = moved[0]
+        ends = np.concatenate([np.zeros(offset, dtype=bool), other.ends])
+        ends[:offset][self.ends] = other.ends[0]
+        return Grammar(table, ends)
+
     def after(self, state: int, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """``(V,)``: the state after each token from ``state``; -1: the token is not allowed.
 

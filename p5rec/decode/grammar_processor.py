@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,43 +47,47 @@ class GrammarLogitsProcessor(LogitsProcessor):
     """Restricts a model to tokens that continue the grammar, and to the end token at its ends.
 
     Args:
-        grammar: the grammar of the text.
+        grammar: the grammar of the texts, or of each of M texts.
         words: the bytes of the tokens.
         prompt: number of prompt tokens; 0 if ``generate`` gets embeddings.
         end: the end token.
     """
 
-    def __init__(self, grammar: Grammar, words: TokenBytes, prompt: int, end: int) -> None:
+    def __init__(
+        self, grammar: Grammar | Sequence[Grammar], words: TokenBytes, prompt: int, end: int
+    ) -> None:
         self.grammar, self.words, self.prompt, self.end = grammar, words, prompt, end
-        self.reached: dict[int, np.ndarray] = {}
+        self.reached: dict[tuple[int, int], np.ndarray] = {}  # by the grammar's id and the state
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """``(M, T)`` tokens so far and ``(M, V)`` scores of the next → ``(M, V)`` scores."""
         mask = np.zeros(tuple(scores.shape), dtype=bool)
         for row, tokens in enumerate(input_ids[:, self.prompt :].tolist()):
-            state = self._state(tokens)
-            if state < 0 or self.grammar.ends[state]:
+            grammar = self.grammar if isinstance(self.grammar, Grammar) else self.grammar[row]
+            state = self._state(grammar, tokens)
+            if state < 0 or grammar.ends[state]:
                 mask[row, self.end] = True
             if state >= 0:
-                after = self._after(state)
+                after = self._after(grammar, state)
                 mask[row, : len(after)] |= after[: mask.shape[1]] >= 0
         allowed = torch.from_numpy(mask).to(scores.device)
         return scores.masked_fill(~allowed, -torch.inf)
 
-    def _state(self, tokens: list[int]) -> int:
+    def _state(self, grammar: Grammar, tokens: list[int]) -> int:
         """The state after ``tokens``; -1 after the end token."""
         state = 0
         for token in tokens:
             if state < 0 or token == self.end:
                 return -1
-            state = int(self._after(state)[token])
+            state = int(self._after(grammar, state)[token])
         return state
 
-    def _after(self, state: int) -> np.ndarray:
-        if state not in self.reached:
+    def _after(self, grammar: Grammar, state: int) -> np.ndarray:
+        key = (id(grammar), state)
+        if key not in self.reached:
             words = self.words
-            self.reached[state] = self.grammar.after(state, words.bytes, words.lengths)
-        return self.reached[state]
+            self.reached[key] = grammar.after(state, words.bytes, words.lengths)
+        return self.reached[key]
 
 
 def _letters() -> dict[str, int]:

@@ -155,10 +155,10 @@ def without_dropped(recipe: Any, lines: Lines) -> Any:
 
     A config overrides its base, and a command-line override overrides both. A comparison goes when
     a higher layer drops a method or baseline that it names. The prompts of a task go when a higher
-    layer drops the last method trained on it.
+    layer drops the last method trained on it. A note says that the primary comparison is gone.
 
     Args:
-        recipe: a config with ``baselines``, ``methods`` and ``evaluate``.
+        recipe: a config with ``baselines``, ``methods``, ``evaluate`` and ``notes``.
         lines: the source line of each key.
     """
     prompts, pairs = recipe.evaluate.prompts, recipe.evaluate.compare
@@ -182,13 +182,17 @@ def without_dropped(recipe: Any, lines: Lines) -> Any:
         above = max([*removed.values(), no_longer_trained.get(family, here)])
         return family in tasks or not (family in no_longer_trained and above > here)
 
-    primary = recipe.evaluate.primary
+    primary, notes = recipe.evaluate.primary, recipe.notes
+    if primary and not named(primary.compare, "primary"):
+        notes += (f"No primary comparison: {' - '.join(primary.compare)} names a dropped method.",)
+        primary = None
     update = {
         "compare": tuple(pair for n, pair in enumerate(pairs) if named(pair, "compare", n)),
-        "primary": primary if primary and named(primary.compare, "primary") else None,
+        "primary": primary,
         "prompts": {family: count for family, count in prompts.items() if queried(family)},
     }
-    return recipe.model_copy(update={"evaluate": recipe.evaluate.model_copy(update=update)})
+    evaluate = recipe.evaluate.model_copy(update=update)
+    return recipe.model_copy(update={"evaluate": evaluate, "notes": notes})
 
 
 def _layer(lines: Lines, *at: str | int) -> int:

@@ -19,6 +19,7 @@ from p5rec.tasks.predictions import (
     Answers,
     Choices,
     Clicks,
+    Episodes,
     Predictions,
     RankedItems,
     Ratings,
@@ -136,6 +137,11 @@ def _clicked(name: str, predictions: Any, view: CorpusView, run: dict[str, Any])
     return [measure.clicks(name, probabilities, clicked, np.array(predictions.users), **run)]
 
 
+def _talked(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
+    name = entry_name(name, predictions.form)
+    return [measure.dialogues(name, predictions, np.array(predictions.users), **run)]
+
+
 def _rated(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
     scale = view.scale
     assert scale is not None, "rating predictions need data with ratings"
@@ -172,6 +178,7 @@ MEASURED: Mapping[
     Texts: _written,
     Answers: _answered,
     Clicks: _clicked,
+    Episodes: _talked,
 }
 
 

@@ -21,6 +21,7 @@ from p5rec.metrics import text as written
 from p5rec.metrics.area import area
 from p5rec.metrics.intervals import Statistic, joined, mean_of, ratio_of
 from p5rec.metrics.slices import slices
+from p5rec.tasks.predictions import Episodes
 
 from .measured import Figures, Measured, Run, instances_of, measured
 
@@ -289,6 +290,40 @@ def clicks(
         other_metrics=other_metrics,
     )  # fmt: skip
     return measured(name, "click", run, users, figures)
+
+
+def dialogues(name: str, episodes: Episodes, users: np.ndarray, **run: Unpack[Run]) -> Measured:
+    """Success within five turns and at the first, turns, and the accuracy of the chosen tool.
+
+    A dialogue without success counts one turn more than there are.
+
+    Args:
+        name: the method.
+        episodes: B dialogues.
+        users: ``(B,)``.
+        **run: see :class:`Run`; the default task is ``dialogue``.
+    """
+    turns = np.array(episodes.turns)
+    values = {
+        "success@5": ((turns > 0) & (turns <= 5)).astype(np.float64),
+        "success@1": (turns == 1).astype(np.float64),
+        "turns": np.where(turns > 0, turns, episodes.limit + 1).astype(np.float64),
+    }
+    if episodes.tools:
+        right = np.array(episodes.tools) == np.array(episodes.expected_tools)
+        values["tool accuracy"] = right.astype(np.float64)
+    other = {"calls": float(np.mean([len(own) for own in episodes.calls]))}
+    if episodes.expected_tools:
+        _, counts = np.unique(episodes.expected_tools, return_counts=True)
+        other["commonest_tool"] = float(counts.max() / counts.sum())
+    if any(episodes.written):
+        answers = np.where(turns > 0, turns, episodes.limit)
+        other |= {
+            "tokens_per_turn": float(np.sum(episodes.written) / answers.sum()),
+            "ms_per_turn": float(np.sum(episodes.milliseconds) / answers.sum()),
+        }
+    figures = Figures(values, _means(values), list(values), invalid_rate=0.0, other_metrics=other)
+    return measured(name, "dialogue", run, users, figures)
 
 
 def _means(values: Mapping[str, np.ndarray]) -> Statistic:

@@ -17,6 +17,7 @@ from p5rec.tasks.literal import squeeze
 from p5rec.tasks.predictions import (
     Answers,
     Choices,
+    Episodes,
     Predictions,
     RankedItems,
     RankedPredictions,
@@ -154,6 +155,10 @@ def _correct_answers(predictions: Any, view: CorpusView) -> np.ndarray:
     return exact_matches(predictions.texts, predictions.expected) == 1
 
 
+def _successes(predictions: Any, view: CorpusView) -> np.ndarray:
+    return np.array(predictions.turns) > 0
+
+
 # a type of predictions → ``(B,)`` bool, which are correct; other types are neither
 JUDGES: Mapping[type[Predictions], Callable[[Any, CorpusView], np.ndarray | None]] = {
     RankedItems: partial(_in_list, within=DEPTH),
@@ -161,6 +166,7 @@ JUDGES: Mapping[type[Predictions], Callable[[Any, CorpusView], np.ndarray | None
     Verdicts: _correct_verdicts,
     Texts: _correct_texts,
     Answers: _correct_answers,
+    Episodes: _successes,
 }
 
 

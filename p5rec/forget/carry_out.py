@@ -22,7 +22,11 @@ from p5rec.core.locks import exclusive_lock, print_waiting
 from p5rec.core.paths import cache_home, files_in
 from p5rec.core.recipes import RECORD
 from p5rec.core.using import in_use
+from p5rec.data.named_pairs import EVERY
 from p5rec.data.tombstones import forget_folder
+from p5rec.recommend.people.edits import EditStore
+from p5rec.recommend.people.feedback import FeedbackStore
+from p5rec.recommend.people.folder import people_folder
 
 from .before import Before
 from .receipt import Output, Receipt
@@ -74,6 +78,7 @@ def carry_out(
         deleted = _delete(root, readers, 0.0)  # first: a kill must leave what names them
         checked = _delete(root, before.held, started if texts else 0.0)
         checked = {name: count + deleted[name] for name, count in checked.items()}
+        checked |= _delete_told(folders, keys)
         remaining = Stages.read(root)
         checked |= {"stages": len(remaining.by_key)}
         checked |= {"stages holding the events": len(remaining.holding(keys))}
@@ -149,6 +154,21 @@ def _delete(root: Path, held: Iterable[str], answers_before: float) -> dict[str,
             path.unlink()
             deleted["answers deleted"] += 1
     return deleted
+
+
+def _delete_told(folders: Sequence[Path], keys: np.ndarray) -> dict[str, int]:
+    """Deletes what the forgotten people told the models of runs: profiles and feedback.
+
+    Args:
+        folders: of the runs.
+        keys: ``(n, 2)``, see :func:`p5rec.data.named_pairs.named_pairs`.
+    """
+    people = dict.fromkeys(people_folder(folder) for folder in folders)
+    users = keys[keys[:, 1] == EVERY, 0]
+    return {
+        "profiles deleted": sum(EditStore(folder).forget(users) for folder in people),
+        "feedback deleted": sum(FeedbackStore(folder).forget(keys) for folder in people),
+    }
 
 
 def _output(folder: Path, before: Before, started: float) -> Output:

@@ -13,16 +13,16 @@ import numpy as np
 import polars as pl
 
 from p5rec.core.errors import input_error
-from p5rec.core.rng import combined, id_keys
+from p5rec.core.rng import id_keys
 from p5rec.core.types import Interactions
 from p5rec.data.config import DataConfig
 from p5rec.data.files import Dialect
+from p5rec.data.named_pairs import EVERY, named_pairs
 from p5rec.data.rawlog import RawLog
 from p5rec.data.tables import read_table
 from p5rec.data.times import microseconds
 
 COLUMNS = ("user", "item", "time")
-EVERY = np.uint64(0)  # in place of an item's key: all items of the user
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,4 @@ def events_of(keys: np.ndarray, log: Interactions) -> np.ndarray:
 
     Times are not compared: all events of a user with an item count.
     """
-    users, items = log.user_keys[log.users], log.item_keys[log.items]
-    of_user = np.isin(users, keys[keys[:, 1] == EVERY, 0])
-    pairs = keys[keys[:, 1] != EVERY]
-    return of_user | np.isin(combined(users, items), combined(pairs[:, 0], pairs[:, 1]))
+    return named_pairs(log.user_keys[log.users], log.item_keys[log.items], keys)

@@ -1,13 +1,17 @@
 """The complete folder of a fitted method: settings, model, items.
 
-``config.json`` holds the method's settings, ``items.json`` its items, ``method.json`` its serving
-settings (:mod:`p5rec.recommend.serving`), ``lineage.npy`` its training events, ``plugins.json`` the
-plugins that define its kinds (:mod:`.plugins`). Each method adds files of its own.
+``config.json`` holds the method's settings, ``items.json`` its items, ``catalog.parquet`` their
+table if they have attributes, ``method.json`` its serving settings
+(:mod:`p5rec.recommend.serving`), ``lineage.npy`` its training events, ``plugins.json`` the plugins
+that define its kinds (:mod:`.plugins`). Each method adds files of its own.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from p5rec.core.artefacts import file_sha256, read_json, write_json
 from p5rec.core.config import bind
@@ -21,6 +25,7 @@ from .plugins import plugins_of
 from .registry import METHODS
 
 CONFIG, ITEMS, PLUGINS = "config.json", "items.json", "plugins.json"
+CATALOG = "catalog.parquet"
 
 
 def complete(
@@ -37,11 +42,31 @@ def complete(
     write_json(work / CONFIG, method.dump())
     write_json(work / ITEMS, {"ids": list(catalog.ids), "titles": list(catalog.titles)})
     own = [CONFIG, ITEMS]
+    if catalog.attributes:
+        pq.write_table(catalog.table, work / CATALOG, compression="zstd")
+        own.append(CATALOG)
     if plugins := plugins_of(method):
         write_json(work / PLUGINS, plugins)
         own.append(PLUGINS)
     files = method.files(model, query_inputs, work)
     return files | {name: work / name for name in own}
+
+
+def read_catalog(folder: Path) -> Catalog:
+    """The items of the method in ``folder``, with their attributes if it has them.
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    if (folder / CATALOG).is_file():
+        try:
+            return Catalog(pq.read_table(folder / CATALOG))
+        except (pa.ArrowException, OSError):
+            raise input_error(
+                folder / CATALOG, "an item table", "a damaged file", "copy the folder again"
+            ) from None
+    known = read_json(folder / ITEMS)
+    return Catalog(pa.table({"item": known["ids"], "title": known["titles"]}))
 
 
 def is_fitted(folder: Path) -> bool:

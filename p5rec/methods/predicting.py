@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from p5rec.core.artefacts import write_json
+from p5rec.core.progress import progress_bars
 from p5rec.core.types import SPLITS, Corpus
 from p5rec.data.train_events import permute_histories
 from p5rec.recommend.list_files import write_recommendations
@@ -18,6 +19,7 @@ from .base import LISTS, Method
 from .queries import predict_queries, task_queries
 
 
+@progress_bars()
 def predict(
     method: Method,
     predictor: Any,

@@ -57,6 +57,7 @@ METHODS = Registry(
         "palr": "p5rec.methods.systems.palr.method:Palr",
         "apa": "p5rec.methods.systems.apa.method:Apa",
         "elm": "p5rec.methods.systems.elm.method:Elm",
+        "recllm": "p5rec.methods.systems.recllm.method:Recllm",
         "elm-commonest": "p5rec.methods.systems.elm.method:ElmCommonest",
         "lead-sentence": "p5rec.methods.baselines.text:LeadSentence",
         "most-frequent": "p5rec.methods.baselines.text:MostFrequent",

@@ -21,6 +21,7 @@ from p5rec.core.examples import Past
 from p5rec.core.item_codes import ItemCodes
 from p5rec.core.rng import derive_seed, id_keys
 from p5rec.core.types import Corpus, Histories
+from p5rec.data.knowledge import Knowledge
 from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
 from p5rec.tasks.literal import Literal
@@ -43,6 +44,7 @@ class BundleSettings(Config):
     tie_seed: int = 0  # of the order of items with equal scores, and of sampled recommendations
     scale: tuple[float, ...] = ()  # distinct ratings, ascending; empty: no rating heads
     heads: HeadsConfig = HeadsConfig()
+    facts: tuple[str, ...] = ()  # of the knowledge file
     item_head: ItemHeadConfig | None = None
     tasks: tuple[str, ...] = ("next-item",)
     window: int = 100  # maximum events of a history in the input
@@ -97,6 +99,11 @@ class Bundle:
         """Escapes data in prompts, so that none of them becomes a special token."""
         return literal_for(self.tokenizer)
 
+    @cached_property
+    def knowledge(self) -> Knowledge | None:
+        """The facts that prompts about items show; None: there are none."""
+        return Knowledge(self.settings.facts) if self.settings.facts else None
+
     def view(self, corpus: Corpus, shown: Shown = DATA_ALONE) -> CorpusView:
         """``corpus`` for this model's prompts, with items written as in training.
 
@@ -113,6 +120,7 @@ class Bundle:
             points=shown.points,
             codes=codes.codes,
             shape=prompts.tree,
+            knowledge=self.knowledge,
         )
 
     def histories(self, histories: Histories) -> list[np.ndarray]:

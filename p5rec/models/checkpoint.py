@@ -84,9 +84,11 @@ def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = Non
     lm = bundle.model.lm
     adapter = set()
     if is_adapted(lm):
-        for own in lm.peft_config.values():  # the name, not this machine's path
+        for own in lm.peft_config.values():  # the name, not this machine's path; no set's order
             own.base_model_name_or_path = bundle.settings.backbone.source
+            own.target_modules = sorted(own.target_modules)
         lm.save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
+        (folder / "adapter" / "README.md").unlink()  # a form to fill in, with this machine's path
         adapter = {name for name, _ in bundle.model.named_parameters() if "lora_" in name}
     state = trainable_state(bundle.model)
     save_file({n: t for n, t in state.items() if n not in adapter}, folder / WEIGHTS)

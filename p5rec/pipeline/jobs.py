@@ -17,9 +17,10 @@ from p5rec.methods.fitted import Fitted
 from p5rec.methods.registry import methods_of
 from p5rec.methods.views import view_methods
 
-from .fitting import RunContext, fit_component, fit_method, fit_point
+from .fitting import fit_component, fit_method, fit_point
 from .ids import build_ids
 from .lazy import Lazy
+from .method_runs import RunContext
 from .predictions import predict_fitted
 from .prepared import Prepared
 from .vectors import build_texts, build_vectors, stored_context

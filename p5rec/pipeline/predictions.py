@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from p5rec.core.artefacts import Artefact, Lineage, digest, write_json
+from p5rec.core.progress import progress_bars
 from p5rec.core.types import Corpus
 from p5rec.evaluate.config import entry_name
 from p5rec.evaluate.families import Reference
@@ -96,6 +97,7 @@ def _reference(name: str, fitted: Fitted, queries: Predictions, prepared: Prepar
 def _predict_queries(
     method: Method, model: Path, corpus: Corpus, queries: Predictions, folder: Path
 ) -> Lineage:
-    predictions = predict_queries(method.load(model), queries, corpus, corpus)
+    with progress_bars():
+        predictions = predict_queries(method.load(model), queries, corpus, corpus)
     write_json(folder / FILE, predictions.dump())
     return Lineage.none()

@@ -23,8 +23,9 @@ from p5rec.methods.folder import ITEMS, is_fitted, read_method
 from p5rec.methods.provenance import News, Provenance
 from p5rec.methods.views import view_methods
 
-from .fitting import ALONE, RunContext, fit_method
+from .fitting import fit_method
 from .ids import build_ids, extend_ids
+from .method_runs import ALONE, RunContext
 from .prepared import Prepared
 
 SHARE = 0.2  # epochs of an update, as a share of a full training

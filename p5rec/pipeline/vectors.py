@@ -10,6 +10,7 @@ from p5rec.backbones.sources import fingerprint
 from p5rec.backbones.stored_vectors import permute_vectors, store_vectors
 from p5rec.backbones.vectors_config import StoredVectorsConfig
 from p5rec.core.artefacts import Artefact, digest, file_sha256, read_json
+from p5rec.data.entity_texts import item_texts
 from p5rec.data.files import existing
 from p5rec.data.stored_texts import ABOUT
 from p5rec.data.vector_store import VectorStore
@@ -19,8 +20,8 @@ from p5rec.recommend.writing.registry import GENERATORS
 from p5rec.recommend.writing.write import write_texts
 from p5rec.tasks.registry import TASKS
 
-from .fitting import RunContext
 from .lazy import Lazy
+from .method_runs import RunContext
 from .prepared import Prepared
 
 NOT_IN_KEY = ("generator", "prompts")  # the key has what matters of them
@@ -147,7 +148,7 @@ def encode_vectors(
         partial(store_vectors, config, prepared.corpus, folder, hashes),
         config={**config.encoding(), "file": config.file and config.file.of},
         code=(store_vectors,),
-        inputs={"data": prepared.data, **inputs},
+        inputs={**_described(config, prepared), **inputs},
         what=name,
     )
     if stage.fresh and name and not prepared.store.rank:
@@ -157,3 +158,13 @@ def encode_vectors(
         line = f"{len(store):,} of {totals[of]:,} {of} have a vector"
         prepared.store.notify(f"vectors {name}: {line}")
     return stage
+
+
+def _described(config: StoredVectorsConfig, prepared: Prepared) -> dict[str, Artefact | str]:
+    """What the vectors are about. Those of an item table depend on its texts alone, so they stay
+    where events change and the items do not."""
+    if config.metadata != "items":
+        return {"data": prepared.data}
+    log, catalog = prepared.corpus.interactions, prepared.corpus.catalog
+    texts = item_texts(catalog, config.attributes)
+    return {"items": digest(sorted(zip(log.item_keys.tolist(), texts, strict=True)))}

@@ -135,4 +135,5 @@ PARSERS: Mapping[TargetType, Callable[..., Parsed]] = {
     "yesno": _yesno,
     "text": _text,
     "answer": _text,
+    "dialogue": _text,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from p5rec.core.errors import UserError
 from p5rec.core.examples import Example, Past
 from p5rec.core.rng import by_key, derive_rng, derive_seed, occurrence
 from p5rec.data.item_tree import TreeConfig
+from p5rec.data.knowledge import Knowledge, read_facts
 from p5rec.tasks.fields import Record
 from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
@@ -47,8 +49,20 @@ class PromptsConfig(Config):
     ``title``, which any language model can read.
     """
 
+    knowledge: str | None = None
+    """A table file with a column ``fact``: prompts about an item show the fact nearest to its title
+    in the field ``fact``. null: templates with this field are not used.
+    """
     tree: TreeConfig = TreeConfig()
     """The item tree of the task ``item-tree``."""
+
+    def read_knowledge(self) -> Knowledge | None:
+        """The facts of the knowledge file; None without one.
+
+        Raises:
+            UserError: the file is missing or has no facts.
+        """
+        return None if self.knowledge is None else Knowledge(read_facts(Path(self.knowledge)))
 
     @property
     def limits(self) -> Limits:

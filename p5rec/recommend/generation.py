@@ -39,7 +39,7 @@ class Generated:
 def generate(
     opened: WithLanguageModel,
     prompts: Sequence[np.ndarray],
-    grammar: Grammar | None = None,
+    grammar: Grammar | Sequence[Grammar] | None = None,
     *,
     max_new_tokens: int,
     batch_tokens: int,
@@ -50,21 +50,23 @@ def generate(
     Args:
         opened: the model, in eval mode, and its vocabulary.
         prompts: B arrays of token ids.
-        grammar: the texts that are possible; None: any text.
+        grammar: the texts that are possible, for all prompts or for each; None: any text.
         max_new_tokens: most tokens of a text.
         batch_tokens: most prompt tokens of a batch, padding included.
         vectors: B, the vectors of each prompt; empty: prompts are words alone.
     """
     tokenizer = opened.vocabulary.tokenizer
-    rules = LogitsProcessorList()
-    if grammar is not None:  # generate sees the output alone: the prompt is given as embeddings
-        words = TokenBytes(tokenizer, opened.model.tokens)
-        rules.append(GrammarLogitsProcessor(grammar, words, 0, tokenizer.eos_token_id))
+    words = None if grammar is None else TokenBytes(tokenizer, opened.model.tokens)
     texts = [Generated("", 0, 0.0)] * len(prompts)
     for numbers, ids, mask in prompt_batches(
         opened, prompts, batch_tokens, desc="generate", unit="text"
     ):
         started = time.perf_counter()
+        rules = LogitsProcessorList()
+        if grammar is not None and words is not None:
+            # the model's loop sees the output alone: the prompt is given as embeddings
+            own = grammar if isinstance(grammar, Grammar) else [grammar[n] for n in numbers]
+            rules.append(GrammarLogitsProcessor(own, words, 0, tokenizer.eos_token_id))
         out = generate_tokens(
             opened.model,
             (ids, mask),

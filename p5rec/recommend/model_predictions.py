@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 from p5rec.core.artefacts import write_json
-from p5rec.core.progress import progress_bars
 from p5rec.core.types import Corpus
 from p5rec.models.bundle import Bundle
 from p5rec.tasks.predictions import Predictions, read_predictions
@@ -20,7 +19,6 @@ from .serving import ServingConfig
 PROMPTED = "prompted-"
 
 
-@progress_bars()
 def predict_model(
     bundle: Bundle,
     decode: DecodeConfig,

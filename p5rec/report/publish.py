@@ -21,6 +21,8 @@ from p5rec.core.types import Corpus
 from p5rec.core.working import MANIFEST
 from p5rec.data.describe import behaviour_notes, dropped_notes, repeat_notes, user_table_notes
 from p5rec.data.prepare import SUMMARY
+from p5rec.data.space_map import FILE as SPACE_MAP
+from p5rec.data.space_map import SpaceMap
 from p5rec.evaluate.agreement import next_item_information, sentence
 from p5rec.evaluate.assemble import Rules, assemble
 from p5rec.evaluate.measured import Measured
@@ -39,6 +41,7 @@ from p5rec.recommend.serving import ServingConfig
 from . import data_curve, plots
 from .files import write_report
 from .phrases import RERUN
+from .space_plot import draw_space
 from .terminal import table
 
 LOG = "metrics.jsonl"
@@ -75,6 +78,7 @@ def publish(cfg: Any, data: Artefact, corpus: Corpus, outputs: Outputs, folder: 
     if note := _draw_agreement(cfg, outputs.ids, measured, folder):
         notes.append(note)
         pictures["Information in item codes and results"] = AGREEMENT
+    pictures |= _draw_spaces(outputs.predictions[cfg.evaluate.splits[-1]], folder)
     spent = _spent([data, *(artefact for _, artefact in outputs.named())])
     report = assemble(
         corpus,
@@ -120,6 +124,17 @@ def _write_lists(predictions: Repeated, corpus: Corpus, folder: Path) -> None:
             frame = to_frame(read_lists(runs[0].path), corpus.catalog, corpus.user_ids)
             path = folder / LISTS_OF_RUN / name
             write_lists(frame, path.with_name(f"{name}.parquet"), path.with_name(f"{name}.jsonl"))
+
+
+def _draw_spaces(predictions: Repeated, folder: Path) -> dict[str, str]:
+    """Draws the maps of the methods that describe points; caption → file."""
+    drawn = {}
+    for name, runs in predictions.items():
+        if (runs[0].path / SPACE_MAP).is_file():
+            file = f"plots/space-{name}.png"
+            draw_space(SpaceMap.read(runs[0].path), folder / file)
+            drawn[f"Space of {name}, with its texts about points that it was not trained on"] = file
+    return drawn
 
 
 def _draw_agreement(cfg: Any, ids: Repeated, measured: Sequence[Measured], folder: Path) -> str:

@@ -140,7 +140,12 @@ SYSTEMS = (
         "user interaction",
         "p5rec run elm data.path=FOLDER",
     ),
-    System("recllm", "Friedman et al., 2023 (arXiv:2305.07961)", "pipeline controller"),
+    System(
+        "recllm",
+        "Friedman et al., 2023 (arXiv:2305.07961)",
+        "pipeline controller",
+        "p5rec run recllm",
+    ),
 )
 
 
@@ -160,9 +165,15 @@ def entries() -> list[dict[str, Any]]:
 
 
 def mark(entry: Mapping[str, Any], rung: str) -> str:
-    """Whether a system passed a rung: yes, no, or ``-`` where it was not measured."""
-    passed = {each["rung"]: each["passed"] for each in entry["ladder"]}
-    return ABSENT if rung not in passed else "yes" if passed[rung] else "no"
+    """Whether a system passed a rung: yes; no; ``open``, where the interval of the difference
+    contains 0; or ``-`` where it was not measured."""
+    found = next((each for each in entry["ladder"] if each["rung"] == rung), None)
+    if found is None:
+        return ABSENT
+    if found["passed"]:
+        return "yes"
+    low, high = found["low"], found["high"]
+    return "open" if low is not None and high is not None and low <= 0 <= high else "no"
 
 
 def figure(rung: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 Kind = Literal[
     "item", "title", "items", "titles", "items_titled", "number", "text", "choices", "point"
 ]
-TargetType = Literal["item", "rating", "options", "yesno", "text", "answer"]
+TargetType = Literal["item", "rating", "options", "yesno", "text", "answer", "dialogue"]
 YES, NO = "yes", "no"  # values of a verdict
 MASK = "[masked]"  # in place of a hidden item or hidden words
 Value = str | float | tuple[str, ...] | tuple[tuple[str, str], ...]
@@ -32,6 +32,7 @@ DATA: Mapping[str, str] = {
     "points": "vectors of items (a method with a space)",
     "traits": "short attribute values in the item table (data.items.columns.attributes)",
     "years": "an attribute of years in the item table (data.items.columns.attributes)",
+    "knowledge": "a knowledge file (prompts.knowledge)",
 }
 
 
@@ -59,6 +60,9 @@ FIELDS: Mapping[str, Field] = {
     "title": Field("title", "title of the item in question", truncate="words"),
     "attributes": Field(
         "text", "its attributes, as `name: values; ...`", "attributes", truncate="words"
+    ),
+    "fact": Field(
+        "text", "what the knowledge file says about its title", "knowledge", truncate="words"
     ),
     "user_attributes": Field(
         "text", "the user's, as `name: values; ...`", "user_attributes", truncate="words"
@@ -127,6 +131,13 @@ FIELDS: Mapping[str, Field] = {
     "attribute": Field("text", "name of an attribute"),
     "trait": Field("text", "a short value of an attribute"),
     "answer": Field("text", "the answer, computed from the data"),
+    "facts": Field("text", "what is known about the user of a dialogue", "attributes"),
+    "state": Field("text", "the wishes that the user has uttered", "attributes"),
+    "results": Field("text", "the turn, and the number of items that tools found", "attributes"),
+    "utterance": Field(
+        "text", "the user's last words, `[values]` marked; `-` within a turn", "attributes"
+    ),
+    "step": Field("text", "the next step: the new wishes, and a tool call", "attributes"),
 }
 
 # fields with semantic ids, which a model without training on them cannot read

@@ -285,9 +285,39 @@ class Clicks(Predictions):
         return [f"{self.probabilities[row]:.3f}"]
 
 
+class Episodes(Predictions):
+    """Dialogues with simulated users.
+
+    Attributes:
+        limit: answers of the system, at most.
+        turns: the answer that recommended the target, from 1; 0: none did.
+        calls: tools called in each dialogue.
+        tools: the tool that was chosen at a step of a transcript about each event; empty: not
+            measured.
+        expected_tools: the tool of the transcript at this step.
+        written: tokens written in each dialogue; 0 without a language model.
+        milliseconds: time of each dialogue.
+        transcripts: the lines of each dialogue.
+    """
+
+    kind: Literal["dialogue"] = "dialogue"
+    limit: int = 5
+    turns: list[int] = []
+    calls: list[list[str]] = []
+    tools: list[str] = []
+    expected_tools: list[str] = []
+    written: list[int] = []
+    milliseconds: list[float] = []
+    transcripts: list[list[str]] = []
+
+    def describe(self, row: int) -> list[str]:
+        """See :class:`Predictions`."""
+        return self.transcripts[row]
+
+
 KINDS: Mapping[str, type[Predictions]] = {
     each.model_fields["kind"].default: each
-    for each in (RankedItems, Choices, Ratings, Verdicts, Texts, Answers, Clicks)
+    for each in (RankedItems, Choices, Ratings, Verdicts, Texts, Answers, Clicks, Episodes)
 }
 
 

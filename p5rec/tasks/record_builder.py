@@ -13,7 +13,7 @@ from .view import CorpusView, decimal
 HISTORY = ("history", "history_titles", "history_both", "last", "last_title")
 LIKED = ("liked", "liked_titles", "liked_both", "taste")
 CHOICE = ("candidates", "candidate_titles", "options", "title_options")
-ITEM = ("item", "title", "attributes")
+ITEM = ("item", "title", "attributes", "fact")
 USER = ("user_attributes",)
 STARS = ("stars", "lowest", "highest")
 RATED = ("rated_titles", "rated_items", "lowest", "highest")
@@ -68,6 +68,7 @@ class RecordBuilder:
             "item": self.view.names.ids[item],
             "title": self.view.names.titles[item],
             "attributes": self.limits.cut(self.view.attribute_text(item)),
+            "fact": self.limits.cut(self.view.fact(item)),
         }
         self.mentions.add(item)
 

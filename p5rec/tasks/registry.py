@@ -12,6 +12,7 @@ TASKS = Registry(
         "sequential-next": "p5rec.tasks.sequential:NEXT",
         "sequential-candidates": "p5rec.tasks.sequential:CANDIDATES",
         "sequential-yesno": "p5rec.tasks.sequential:YESNO",
+        "dialogue": "p5rec.tasks.dialogue:DIALOGUE",
         "masked-items": "p5rec.tasks.masked_items:MASKED_ITEMS",
         "masked-words": "p5rec.tasks.masked_words:MASKED_WORDS",
         "preference": "p5rec.tasks.preference:PREFERENCE",

@@ -22,11 +22,13 @@ from p5rec.core.types import SPLITS, TRAIN, Catalog, Corpus
 from p5rec.data.available import Available
 from p5rec.data.earlier_events import EarlierEvents
 from p5rec.data.item_tree import ItemTree, TreeConfig, TreeItems, grow
+from p5rec.data.knowledge import Knowledge
 from p5rec.data.negatives import sample_negatives
 from p5rec.data.points import Points
 
 from .item_facts import ItemFacts, Known, is_trait, is_year
 from .literal import Literal, literal, squeeze
+from .topics import Topics
 
 TOKEN_GAP = re.compile(r">\s+<")
 LIKED = 0.75  # fraction of the scale from which a rating counts as liked: 4 on 1..5
@@ -141,6 +143,7 @@ class CorpusView:
         retrieved: event row → the items that a retriever finds for its user before the event;
             empty: there is no retriever.
         points: vectors of items and users, which prompts can hold; None: there are none.
+        knowledge: facts in words, which prompts about items show; None: there are none.
     """
 
     corpus: Corpus
@@ -151,6 +154,7 @@ class CorpusView:
     shape: TreeConfig = field(default=TreeConfig(), kw_only=True)
     retrieved: Mapping[int, np.ndarray] = field(default_factory=dict, kw_only=True)
     points: Points | None = field(default=None, kw_only=True)
+    knowledge: Knowledge | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if len(self.names.ids) != len(self.corpus.catalog):
@@ -170,6 +174,7 @@ class CorpusView:
             data.add("factors")
         if any(self.notes):
             data.add("notes")
+        data |= {"knowledge"} if self.knowledge else set()
         if self.points is not None:
             data.add("points")
             data |= {"traits"} if any(self.facts.short_values) else set()
@@ -323,6 +328,15 @@ class CorpusView:
         """The earlier text about a user, on one line; "" without one."""
         return self.names.literal((self.notes[user] if self.notes else None) or "")
 
+    def fact(self, item: int) -> str:
+        """The fact nearest to an item's title; "" if none shares a word with it."""
+        return self._facts_found[item] if self.knowledge else ""
+
+    @cached_property
+    def _facts_found(self) -> list[str]:
+        assert self.knowledge is not None
+        return [self.names.literal(fact) for fact in self.knowledge.nearest(self.names.titles)]
+
     def user_attribute_text(self, user: int) -> str:
         """A user's attributes as ``name: value, value; name: value``."""
         return _in_words(self.user_attributes[user])
@@ -343,6 +357,11 @@ class CorpusView:
         """Facts about items that answers name."""
         train = self.liked & (self.corpus.split.of_event == TRAIN)
         return ItemFacts(self.attributes, self.corpus.interactions, train)
+
+    @cached_property
+    def topics(self) -> Topics:
+        """The attribute values that a dialogue can be about."""
+        return Topics.of(self.attributes)
 
     @cached_property
     def tree(self) -> ItemTree:
@@ -367,12 +386,8 @@ class CorpusView:
 
 
 def unnamed_view(corpus: Corpus, literal: Literal = literal) -> CorpusView:
-    """The corpus before its items have codes: row numbers serve as ids.
-
-    Args:
-        corpus: the data.
-        literal: escapes the special tokens of the model.
-    """
+    """The corpus before its items have codes: row numbers serve as ids; ``literal`` escapes the
+    special tokens of the model."""
     placeholders = [f"<{row}>" for row in range(len(corpus.catalog))]
     return CorpusView(corpus, ItemNames(placeholders, corpus.catalog.titles, literal))
 

@@ -92,6 +92,7 @@ def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
     distinguished: tuple[str, ...] = ()
     if behaviours and trained and NEXT_ITEM in config.train.tasks:
         distinguished = behaviours.vocabulary
+    knowledge = config.prompts.read_knowledge()
     return BundleSettings(
         backbone=config.backbone,
         seed=config.train.seed,
@@ -107,6 +108,7 @@ def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
         behaviours=distinguished,
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,
+        facts=knowledge.facts if knowledge else (),
         trained=trained,
     )
 

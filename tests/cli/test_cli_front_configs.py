@@ -28,6 +28,15 @@ def test_a_dropped_method_drops_its_comparisons(p5rec: Any, tmp_path: Path) -> N
     assert ["hybrid", "sasrec"] not in found["evaluate"]["compare"]
 
 
+def test_a_note_says_that_the_primary_comparison_went(p5rec: Any, tmp_path: Path) -> None:
+    text = "base: u-bert\nmethods: {u-bert-permuted: null}\ndata: {path: mine.jsonl}\n"
+    (tmp_path / "mine.jsonl").write_text("{}")
+    code, found, err = show_config(p5rec, tmp_path, text)
+    assert (code, err) == (0, "")
+    assert found["evaluate"]["primary"] is None
+    assert "No primary comparison" in found["notes"][-1]
+
+
 def test_prompts_go_with_the_last_method_of_their_task(p5rec: Any, tmp_path: Path) -> None:
     text = "base: my-data\nmethods: {small: null}\ndata: {items: {columns: {attributes: ~}}}\n"
     code, found, err = show_config(p5rec, tmp_path, text)

@@ -12,7 +12,7 @@ from my_folder import EACH, ITEMS, USERS, Mine, Trained
 from p5rec.api.dataset import Dataset
 from p5rec.api.estimators import estimator
 from p5rec.api.evaluation import evaluate
-from p5rec.api.model import load
+from p5rec.api.loading import load
 from p5rec.core.errors import UserError
 from p5rec.ids.files import load_codes, load_item_ids
 
@@ -247,3 +247,25 @@ def test_new_items_are_ranked_with_extended_codes(
     assert code == 2
     assert "extend its codes to new items (p5rec ids extend, then --ids)" in said
     assert not Path("b.parquet").exists()
+
+
+def test_a_wish_steers_lists(recommend: Any, trained: Trained) -> None:
+    items = pl.read_csv(trained.folder / "items.csv")
+    genre = items["genres"].str.split("|").explode()[0]
+    assert recommend("--out", "plain.csv", "--k", 5)[0] == 0
+    code, _, err = recommend("--out", "a.csv", "--k", 5, "--wish", f"no {genre}, or submarines")
+    assert code == 0
+    assert f"wish: no genres {genre}" in err
+    assert "not understood: 'submarines'" in err
+    with_genres = pl.read_csv("a.csv").join(items, on="item")
+    assert not with_genres["genres"].str.contains(genre).any()
+    assert recommend("--out", "b.csv", "--k", 5)[0] == 0
+    assert Path("b.csv").read_bytes() == Path("plain.csv").read_bytes()
+    code, _, err = recommend("--out", "a.csv", "--wish", "submarines")
+    assert (code, "got 'submarines'" in err) == (2, True)
+    pairs = ("--what", "ratings", "--pairs", "p.csv", "--out", "r.csv")
+    assert "expected --wish with --what lists" in recommend(*pairs, "--wish", genre)[2]
+    assert (
+        "expected --wish-vectors with --wish"
+        in recommend("--out", "a.csv", "--wish-vectors", "folder")[2]
+    )

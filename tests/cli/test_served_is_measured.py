@@ -97,7 +97,10 @@ METHODS = (
     "popularity", "item-knn", "ease-recency", "repeats", "sasrec", "bpr", "biases", "factors",
     "weights", "clicks", "turned", "turned-clicks",
 )  # fmt: skip
-FITTED = {"method.json", "config.json", "items.json", "lineage.npy", "model.safetensors"}
+FITTED = {
+    "method.json", "config.json", "items.json", "catalog.parquet", "lineage.npy",
+    "model.safetensors",
+}  # fmt: skip
 FUSED = ("hybrid", "hybrid-light", "swapped", "llm-near")
 WEIGHTS, NETWORK = "trained.safetensors", "components/network"
 

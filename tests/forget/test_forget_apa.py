@@ -17,7 +17,7 @@ from p5rec.core.content import content_hash
 from p5rec.core.errors import UserError
 from p5rec.forget.stages import Stages
 from p5rec.methods.systems.apa.examples import FILE, Examples
-from p5rec.pipeline import fitting
+from p5rec.pipeline import method_runs
 
 RECIPE = """
 data: {source: table, path: log.csv, split: user-time, label: {rating_at_least: 4}}
@@ -88,14 +88,14 @@ def test_a_window_that_still_shows_the_event_is_found(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutant's key of a shard has the targets of its examples, and not what they show."""
-    usual = fitting.contents
+    usual = method_runs.contents
 
     def targets_alone(folder: Path) -> dict[str, str]:
         if not (folder / FILE).is_file():
             return usual(folder)
         return {"keys": str(Examples.read(folder).keys.tolist())}
 
-    monkeypatch.setattr(fitting, "contents", targets_alone)
+    monkeypatch.setattr(method_runs, "contents", targets_alone)
     write(tmp_path)
     begin(tmp_path, model, "strict", monkeypatch)
     events().filter(pl.col("user") == PERSON).head(1).select("user", "item").write_csv("one.csv")

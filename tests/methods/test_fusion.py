@@ -33,7 +33,8 @@ from p5rec.methods.fusion.pooling import fused, pooled
 from p5rec.methods.generative.method import Generative
 from p5rec.methods.registry import METHODS
 from p5rec.methods.tune import by_ranking
-from p5rec.pipeline.fitting import RunContext, fit_method
+from p5rec.pipeline.fitting import fit_method
+from p5rec.pipeline.method_runs import RunContext
 from p5rec.pipeline.prepared import Prepared
 
 ITEMS, GROUPS = 40, 8

@@ -26,7 +26,8 @@ from p5rec.methods.systems.unillmrec.descent import descend
 from p5rec.methods.systems.unillmrec.method import Unillmrec
 from p5rec.methods.systems.unillmrec.rankers import Cost
 from p5rec.models.inputs import encode_target
-from p5rec.pipeline.fitting import RunContext, fit_method
+from p5rec.pipeline.fitting import fit_method
+from p5rec.pipeline.method_runs import RunContext
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import build_example
 from p5rec.recommend.writing.config import TextsConfig

@@ -17,9 +17,11 @@ from p5rec.methods.baselines.bpr import Bpr
 from p5rec.methods.baselines.ease import Ease
 from p5rec.methods.baselines.item_to_item import ItemToItem
 from p5rec.methods.baselines.popularity import Popularity
+from p5rec.methods.fitted import MODEL, Fitted
 from p5rec.methods.tune import by_ranking
-from p5rec.pipeline import fitting
-from p5rec.pipeline.fitting import MODEL, Fitted, fit_method
+from p5rec.pipeline import method_runs
+from p5rec.pipeline.fitting import fit_method
+from p5rec.pipeline.method_runs import seconds
 from p5rec.pipeline.predictions import predict_fitted
 from p5rec.pipeline.prepared import Prepared
 from p5rec.recommend.list_files import read_lists
@@ -98,7 +100,7 @@ def test_a_stochastic_method_is_tuned_once_and_fitted_under_every_seed(
 def test_the_best_point_on_validation_is_selected(
     corpus: Corpus, data: Artefact, store: Store, max_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fitting, "MAX_TRIAL_BYTES", max_bytes)
+    monkeypatch.setattr(method_runs, "MAX_TRIAL_BYTES", max_bytes)
     method = Ease(tune={"l2": [1e6, 5.0], "half_life": [8.0, 1.0]})
     (run,) = fitted(method, corpus, data, store, 1)
     histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
@@ -150,3 +152,11 @@ def test_points_that_share_a_fit_have_separate_trials(
     best = max(metric for metric, _ in points)
     assert run.method == next(point for metric, point in points if metric == best)
     assert value(run.method.load(run.folder)) == best
+
+
+def test_a_stage_that_several_trials_share_counts_once(store: Store) -> None:
+    one, two = (
+        store.stage("fit", lambda _: Lineage.none(), config={"n": n}, code=()) for n in (1, 2)
+    )
+    spent = [stage.manifest["seconds"] for stage in (one, two)]
+    assert seconds([one, two, one]) == pytest.approx(sum(spent))

@@ -19,8 +19,9 @@ from p5rec.ids.config import IdsConfig
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
 from p5rec.methods.registry import METHODS
-from p5rec.pipeline.fitting import RunContext, fit_method
+from p5rec.pipeline.fitting import fit_method
 from p5rec.pipeline.ids import build_ids
+from p5rec.pipeline.method_runs import RunContext
 from p5rec.pipeline.prepared import Prepared
 from p5rec.pipeline.production import SourceModel, refit
 

@@ -16,7 +16,7 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.methods.generative.method import Generative
 from p5rec.methods.tune import of_lists
-from p5rec.pipeline.fitting import TRIAL
+from p5rec.pipeline.method_runs import TRIAL
 
 RATES = [1e-6, 0.03]
 

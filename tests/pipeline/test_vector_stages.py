@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 from nearest_vectors import NearestVectors
 from noted_prompts import write_noted
@@ -21,8 +22,8 @@ from p5rec.backbones.vectors_config import StoredVectorsConfig
 from p5rec.core.artefacts import Lineage, Store
 from p5rec.core.errors import UserError
 from p5rec.core.rng import id_keys
-from p5rec.core.types import TRAIN, Corpus
-from p5rec.data.entity_texts import item_texts
+from p5rec.core.types import TRAIN, Catalog, Corpus
+from p5rec.data.entity_texts import item_texts, training_reviews
 from p5rec.data.stored_texts import StoredTexts
 from p5rec.data.vector_store import VectorStore
 from p5rec.ids.config import IdsConfig
@@ -31,6 +32,7 @@ from p5rec.methods.stored_sections import check_stored
 from p5rec.pipeline.fitting import fit_method
 from p5rec.pipeline.ids import build_ids
 from p5rec.pipeline.prepared import Prepared
+from p5rec.pipeline.stored_plans import StoredPlan, stored_plans
 from p5rec.pipeline.vectors import build_texts, build_vectors, stored_context
 from p5rec.recommend.writing import write
 from p5rec.recommend.writing.config import TextsConfig
@@ -87,6 +89,21 @@ def test_stored_vectors_equal_recomputation_to_the_bit(prepared: Prepared, model
     assert np.array_equal(encode_like(store.about, texts[7:9]), rows[7:9]), "whatever the batch"
     assert not len(store.lineage.events)
     assert store.about.hashes["model.safetensors"]
+
+
+def test_vectors_of_an_item_table_stay_where_only_events_change(
+    prepared: Prepared, model: str
+) -> None:
+    config = StoredVectorsConfig(metadata="items", encoder=model)
+    other = prepared.store.stage("data", lambda _: Lineage.none(), config={"n": 1}, code=())
+    one = build_vectors("one", config, {}, prepared)
+    assert build_vectors("one", config, {}, replace(prepared, data=other)).key == one.key
+    table = prepared.corpus.catalog.table
+    titles = ["another", *table["title"].to_pylist()[1:]]
+    column = table.column_names.index("title")
+    retitled = Catalog(table.set_column(column, "title", pa.array(titles)))
+    changed = replace(prepared, corpus=replace(prepared.corpus, catalog=retitled))
+    assert build_vectors("one", config, {}, changed).key != one.key
 
 
 def test_vectors_know_the_events_behind_their_texts(
@@ -263,3 +280,36 @@ def test_unknown_names_are_found_before_the_run(tmp_path: Path) -> None:
 def test_a_fit_without_a_recipe_is_one_line(prepared: Prepared) -> None:
     with pytest.raises(UserError, match="expected a recipe whose section vectors has it"):
         fit_method(NearestVectors(vectors="one"), prepared)
+
+
+def test_texts_and_vectors_are_counted_before_they_are_made(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    file = text_file(tmp_path / "facts.jsonl", i0="a fact")
+    taste = {"of": "users", "family": "describe-user", "sample": 3,
+             "generator": {"backbone": {"name": "smollm2"}, "max_new_tokens": 9}}  # fmt: skip
+    made = recipe(
+        {
+            "records": {"metadata": "items", "max_tokens": 20},
+            "controls": {"metadata": "items", "permuted": True},
+            "tastes": {"texts": "taste"},
+            "said": {"reviews": "events"},
+        },
+        {"taste": taste, "facts": file},
+    )
+    corpus = prepared.corpus
+    plans = stored_plans(made.texts, made.vectors, corpus)
+    assert [*plans] == [
+        "texts taste",
+        "texts facts",
+        "vectors records",
+        "vectors tastes",
+        "vectors said",
+    ]
+    assert plans["texts taste"] == StoredPlan(3, "users", "local", 9)
+    assert plans["texts facts"].texts == len(corpus.catalog)
+    count = sum(map(bool, item_texts(corpus.catalog)))
+    line = f"  {count} texts about items by minilm, at most 20 tokens each"
+    assert plans["vectors records"].lines() == [line]
+    assert plans["vectors tastes"].texts == 3
+    assert plans["vectors said"].texts == len(training_reviews(corpus)[0])

@@ -250,7 +250,7 @@ def test_missing_data_are_named(library: PromptLibrary) -> None:
     assert len(about_points) == 13  # the corpus has no vectors
     lacking -= about_points
     assert lacking == {
-        "rating", "rating-statistics", "review", "summary", "explanation",
+        "rating", "rating-statistics", "review", "summary", "explanation", "dialogue",
         "masked-words",  # titles of one word
     }  # fmt: skip
     assert reasons["rating"] == (
@@ -258,7 +258,7 @@ def test_missing_data_are_named(library: PromptLibrary) -> None:
     )
     with pytest.raises(UserError) as caught:
         ExampleSource(bare, library, EVEN, 10, 0)
-    assert len(caught.value.lines) == 5 + len(about_points)
+    assert len(caught.value.lines) == 6 + len(about_points)
     rest = dict.fromkeys(set(EVEN) - lacking - about_points, 1.0)
     for example in ExampleSource(bare, library, rest, 300, 0):
         assert "not known" not in example.source

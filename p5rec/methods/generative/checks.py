@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def data_errors(method: LearnerConfig, corpus: Corpus, families: Collection[str]
         corpus: the data.
         families: prompt families that the method is evaluated on.
     """
-    view, library = unnamed_view(corpus), training_prompts(method)
+    view = replace(unnamed_view(corpus), knowledge=method.prompts.read_knowledge())
+    library = training_prompts(method)
     todo = f"take it out of train.tasks, or start from `base: {BARE}`"
     if not method.train.steps and method.prompts.items == "codes":
         yield from _needing_codes(method, library)

@@ -270,7 +270,9 @@ class Generative(LearnerConfig, Method):
     def fit_reads(self) -> dict[str, str]:
         """See :class:`~p5rec.methods.base.Method`: prompts, and the files of a backbone."""
         prompts = digest(training_prompts(self).subset_dump())
-        return {"prompts": prompts, **self.backbone.fingerprint()}
+        knowledge = self.prompts.read_knowledge()
+        facts = {"knowledge": digest(knowledge.facts)} if knowledge else {}
+        return {"prompts": prompts, **facts, **self.backbone.fingerprint()}
 
     def overridden(self, folder: Path, search: Mapping[str, Any]) -> Self:
         """See :class:`~p5rec.methods.base.Method`."""

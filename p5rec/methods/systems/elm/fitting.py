@@ -19,6 +19,7 @@ from p5rec.tasks.view import CorpusView, Shown, unnamed_view
 from p5rec.train.training import train
 
 from ...needs import Inputs
+from .concepts import save_concepts
 from .predictor import ANSWERS
 from .settings import CommonestSettings, ElmSettings
 from .space import points_of, save_space
@@ -29,8 +30,8 @@ COUNTED = 2000  # training prompts of a family that the commonest answer is coun
 def fit(method: ElmSettings, corpus: Corpus, folder: Path, seed: int, inputs: Inputs) -> Lineage:
     """Trains ``method``, saves the model into ``folder`` and returns the training events."""
     learner = method.learner(seed)
-    store = save_space(corpus, inputs, folder)
-    shown = Shown(points=points_of(corpus, store))
+    view = _view(corpus, inputs, folder)
+    shown = Shown(points=view.points)
     size = ceil(np.sqrt(len(corpus.catalog)))  # the model's format wants codes; no prompt has them
     codes = uniform(len(corpus.catalog), (size, size), seed)
     return train(learner, corpus, codes, folder, shown=shown)
@@ -40,13 +41,21 @@ def fit_commonest(
     method: CommonestSettings, corpus: Corpus, folder: Path, seed: int, inputs: Inputs
 ) -> Lineage:
     """Counts the answers of training prompts, by family and by the words of the prompt."""
-    store = save_space(corpus, inputs, folder)
-    view = CorpusView(corpus, unnamed_view(corpus).names, points=points_of(corpus, store))
+    view = _view(corpus, inputs, folder)
     library = PromptLibrary.load()
     if rank() == 0:
         answers = {name: _commonest(view, library, name, method, seed) for name in method.families}
         write_json(folder / ANSWERS, answers)
     return Lineage(corpus.interactions.event_keys[corpus.split.mask("train")])
+
+
+def _view(corpus: Corpus, inputs: Inputs, folder: Path) -> CorpusView:
+    """The corpus with the points of the space, which is saved into ``folder`` with its concepts."""
+    store = save_space(corpus, inputs, folder)
+    view = CorpusView(corpus, unnamed_view(corpus).names, points=points_of(corpus, store))
+    if rank() == 0:
+        save_concepts(view, folder)
+    return view
 
 
 def _commonest(

@@ -6,8 +6,8 @@ B points or requests, N items, V vectors of a prompt, d width of the space.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,15 @@ from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView, unnamed_view
 
 from ...folder import ITEMS
+from .concepts import Concept, concept_named, read_concepts
+from .mapping import mapped
 from .settings import CommonestSettings, ElmSettings, SpaceSettings
 from .space import Space, points_of
 
+PairPredictor = Callable[[np.ndarray, np.ndarray], list[str]]  # users and items (B,) → B texts
+
 ANSWERS = "answers.json"
+REASONS = "point-reasons"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +61,7 @@ class PointPredictor:
         space: the vectors.
         item_keys: ``(N,)`` keys of the items' external ids.
         library: the prompt templates.
+        concepts: the directions of the most common attribute values.
         lineage: None: the folder's manifest has it.
     """
 
@@ -63,6 +69,7 @@ class PointPredictor:
     space: Space
     item_keys: np.ndarray
     library: PromptLibrary
+    concepts: Mapping[str, Concept] = field(default_factory=dict)
     lineage: Lineage | None = None
 
     def answer_prompts(self, examples: Sequence[Example]) -> list[str]:
@@ -105,11 +112,11 @@ class PointPredictor:
             wanted = ", ".join(sorted(chosen.source_fields))
             got = ", ".join(sorted(given))
             raise UserError(f"{chosen.id}: expected the fields {wanted}, got {got}; give all")
-        for field, shown in named.items():
-            if FIELDS[field].kind != "point" or shown.shape[1:] != (self.space.points.width,):
+        for name, shown in named.items():
+            if FIELDS[name].kind != "point" or shown.shape[1:] != (self.space.points.width,):
                 width, size = self.space.points.width, shown.shape
                 raise UserError(
-                    f"{field}: expected points of width {width}, got {size}; give others"
+                    f"{name}: expected points of width {width}, got {size}; give others"
                 )
         values: dict[str, Value] = {**dict.fromkeys(named, ""), **words, "answer": ""}
         examples = [
@@ -120,6 +127,50 @@ class PointPredictor:
             for vectors_of in zip(*named.values(), strict=True)
         ]
         return self.answer_prompts(examples)
+
+    def described(self, points: np.ndarray) -> list[str]:
+        """B texts of the family ``described`` about ``points (B, d)``, of items, users or none."""
+        fields = TASKS.get(self.method.described).source_fields
+        field = next(name for name in fields if FIELDS[name].kind == "point")
+        return self.describe({field: points})
+
+    def concept(self, trait: str) -> Concept:
+        """The concept of a common attribute value.
+
+        Raises:
+            UserError: there is none.
+        """
+        return concept_named(self.concepts, trait)
+
+    def of_pairs(self, what: str, corpus: Corpus) -> PairPredictor:
+        """A function that writes why a user would like an item, and why not, from their points.
+
+        A user's point is that of the user's training events in ``corpus``.
+
+        Args:
+            what: ``explanations``; there are no others.
+            corpus: the data.
+
+        Raises:
+            UserError: reasons were not trained, or something else is asked for. The function: a
+                user has no training event whose item has a vector, or an item has no vector.
+        """
+        if what != "explanations" or REASONS not in self.method.families:
+            got, todo = f"an elm trained on {', '.join(self.method.families)}", "take another model"
+            raise UserError(f"expected a method that predicts {what}, got {got}; {todo}")
+        points = points_of(corpus, self.space.points)
+
+        def explain(users: np.ndarray, items: np.ndarray) -> list[str]:
+            shown = {"user_point": points.users[users], "point": points.items[items]}
+            for vectors, ids, rows in zip(
+                shown.values(), (corpus.user_ids, corpus.catalog.ids), (users, items), strict=True
+            ):
+                if len(missing := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
+                    got = repr(ids[rows[missing[0]]])
+                    raise UserError(f"pairs: expected ids with a point, got {got}; leave it out")
+            return self.describe(shown, REASONS)
+
+        return explain
 
     def points(self, items: Sequence[str]) -> np.ndarray:
         """``(n, d)``: the vectors of items, by their external ids.
@@ -167,7 +218,7 @@ class PointPredictor:
         It is ELM's behavioural consistency (section 4): what a text about a user's point says
         should lead to what the user takes next.
         """
-        texts = self.describe(_named(self.method.described, self.points_after(histories)))
+        texts = self.described(self.points_after(histories))
         return np.asarray(self.encoded(texts) @ self._item_texts.T, np.float32)
 
     def recommend(
@@ -191,11 +242,15 @@ class PointPredictor:
             write_recommendations(
                 self, corpus, split_name, serving.k, folder, {}, exclude_seen=serving.exclude_seen
             )
-        names = unnamed_view(corpus).names
-        view = CorpusView(corpus, names, points=points_of(corpus, self.space.points))
+        view = self.view(corpus)
         for family, n in serving.prompts.items():
             answers = self.answers(view, family, split_name, n, serving.seed)
             write_json(folder / f"{PROMPTED}{family}.json", answers.dump())
+
+    def view(self, corpus: Corpus) -> CorpusView:
+        """``corpus`` with the points of the space."""
+        points = points_of(corpus, self.space.points)
+        return CorpusView(corpus, unnamed_view(corpus).names, points=points)
 
     def answers(
         self, view: CorpusView, family: str, split_name: str, n: Count, seed: int
@@ -242,12 +297,6 @@ class PointPredictor:
         return {"similarities": cosines.tolist(), "ranks": ranks.tolist()}
 
 
-def _named(family: str, points: np.ndarray) -> dict[str, np.ndarray]:
-    """The points under the first field of a family's prompts that takes one."""
-    fields = TASKS.get(family).source_fields
-    return {next(name for name in fields if FIELDS[name].kind == "point"): points}
-
-
 @dataclass(frozen=True, eq=False)
 class ElmPredictor(PointPredictor):
     """ELM, fitted.
@@ -267,6 +316,13 @@ class ElmPredictor(PointPredictor):
             max_new_tokens=method.max_new_tokens, batch_tokens=method.batch_tokens
         )
         return generate_texts(self.bundle, examples, decode)
+
+    def predict_split(
+        self, serving: ServingConfig, corpus: Corpus, split_name: str, folder: Path
+    ) -> None:
+        """See :class:`PointPredictor`; also writes a map of the space for the report."""
+        super().predict_split(serving, corpus, split_name, folder)
+        mapped(self.view(corpus), self.concepts, self.described, split_name).save(folder)
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,10 +349,19 @@ def load(method: ElmSettings, folder: Path) -> ElmPredictor:
         id_keys(read_json(folder / ITEMS)["ids"]),
         PromptLibrary.from_dump(bundle.prompts),
     )
-    return ElmPredictor(method, Space.read(folder), keys, library, bundle=bundle)
+    return ElmPredictor(
+        method, Space.read(folder), keys, library, read_concepts(folder), bundle=bundle
+    )
 
 
 def load_commonest(method: CommonestSettings, folder: Path) -> CommonestPredictor:
     """The predictor in a complete folder."""
     keys, common = id_keys(read_json(folder / ITEMS)["ids"]), read_json(folder / ANSWERS)
-    return CommonestPredictor(method, Space.read(folder), keys, PromptLibrary.load(), common=common)
+    return CommonestPredictor(
+        method,
+        Space.read(folder),
+        keys,
+        PromptLibrary.load(),
+        read_concepts(folder),
+        common=common,
+    )

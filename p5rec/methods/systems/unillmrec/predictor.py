@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from p5rec.core.artefacts import Lineage, read_json
+from p5rec.core.progress import progress_bar
 from p5rec.core.rng import id_keys
 from p5rec.core.types import Histories, RankedLists, check_rows
 from p5rec.data.item_tree import ItemTree
@@ -83,10 +84,12 @@ class UnillmrecPredictor:
         items = np.empty((n_requests, k), dtype=np.int32)
         scores, cost = np.empty((n_requests, k), dtype=np.float32), Cost()
         step = max(1, CELLS // len(self.tie))
-        for start in range(0, n_requests, step):
-            rows = np.arange(start, min(start + step, n_requests))
-            reached = self.reached(histories.take(rows), k, may.take(rows), cost)
-            items[rows], scores[rows] = self.ranked(reached, k)
+        with progress_bar(n_requests, "descend", "list") as advance:
+            for start in range(0, n_requests, step):
+                rows = np.arange(start, min(start + step, n_requests))
+                reached = self.reached(histories.take(rows), k, may.take(rows), cost)
+                items[rows], scores[rows] = self.ranked(reached, k)
+                advance(len(rows))
         return RankedLists(histories.users, items, scores, cost.counts)
 
     def reached(self, histories: Histories, k: int, allowed: Allowed, cost: Cost) -> np.ndarray:

@@ -1,0 +1,89 @@
+"""RecLLM: a language model manages a conversation and calls the tools of a recommender."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from p5rec.backbones.registry import BACKBONES
+from p5rec.core.artefacts import Lineage, digest
+from p5rec.core.code import Work
+from p5rec.core.paths import files_in
+from p5rec.core.registry import Registry
+from p5rec.core.types import Corpus
+from p5rec.tasks.registry import TASKS
+from p5rec.train.learner import training_prompts
+
+from ...needs import Inputs
+from .settings import REASONS, TASK, RecllmSettings
+
+if TYPE_CHECKING:
+    from .predictor import RecllmPredictor
+
+WORK = Registry(
+    "work of RecLLM",
+    {
+        "fit": "p5rec.methods.systems.recllm.fitting:fit",
+        "load": "p5rec.methods.systems.recllm.predictor:load",
+    },
+)
+
+
+class Recllm(RecllmSettings):
+    """RecLLM (Friedman et al. 2023, arXiv:2305.07961).
+
+    A language model reads what a user says, writes the user's wishes as a state, and calls tools
+    until it asks a question or recommends.
+    """
+
+    def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
+        """See :class:`p5rec.methods.base.Method`."""
+        lineage: Lineage = WORK.get("fit")(self, corpus, folder, seed)
+        return lineage
+
+    def load(self, folder: Path) -> RecllmPredictor:
+        """See :class:`p5rec.methods.base.Method`."""
+        predictor: RecllmPredictor = WORK.get("load")(self, folder)
+        return predictor
+
+    def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
+        """See :class:`p5rec.methods.base.Method`: adds the folders of ranker and vectors."""
+        files = super().files(model, query_inputs, work)
+        for name, folder in query_inputs.items():
+            files |= files_in(folder, f"{name}/")
+        return files
+
+    @property
+    def fitted_by(self) -> tuple[Work, ...]:
+        """See :class:`p5rec.methods.base.Method`."""
+        tasks = tuple(map(TASKS.target, (TASK, REASONS) if self.reasons else (TASK,)))
+        backbone = BACKBONES.target(self.backbone.kind)
+        return (*super().fitted_by, WORK.target("fit"), backbone, *tasks)
+
+    @property
+    def queried_by(self) -> tuple[Work, ...]:
+        """See :class:`p5rec.methods.base.Method`."""
+        found = () if self.finder is None else self.finder.queried_by
+        backbone = BACKBONES.target(self.backbone.kind)
+        return (*super().queried_by, WORK.target("load"), backbone, *found)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """See :class:`p5rec.methods.base.Method`."""
+        return (TASK,)
+
+    def fit_reads(self) -> dict[str, str]:
+        """See :class:`p5rec.methods.base.Method`: prompts, and the files of a backbone."""
+        prompts = digest(training_prompts(self.learner(0)).subset_dump())
+        return {"prompts": prompts, **self.backbone.fingerprint()}
+
+    def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
+        """See :class:`p5rec.methods.base.Method`."""
+        if not corpus.catalog.attributes:
+            yield (
+                "recllm: expected attributes of the items, which a dialogue is about, got none; "
+                "name some (data.items.columns.attributes)"
+            )
+        if self.finder is not None:
+            yield from (f"ranker.{line}" for line in self.finder.check_data(corpus, ()))

@@ -1,0 +1,204 @@
+"""The settings of RecLLM: the dialogue manager, its tools, and how it is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from p5rec.backbones.config import LoraSettings
+from p5rec.backbones.pretrained import Pretrained
+from p5rec.backbones.registry import AnyBackbone
+from p5rec.backbones.vectors_config import MAX_TOKENS
+from p5rec.core.errors import did_you_mean, input_error
+from p5rec.models.config import HeadsConfig
+from p5rec.prompting.source import PromptsConfig
+from p5rec.tasks.dialogues.dialogue import Limits
+from p5rec.tasks.dialogues.phrasings import Half
+from p5rec.tasks.dialogues.policies import Rule
+from p5rec.tasks.dialogues.users import Kind
+from p5rec.train.config import TaskConfig, TrainConfig
+from p5rec.train.learner import LearnerConfig
+
+from ...base import LISTS, Method
+from ...needs import Component, Need, Vectors
+from ...registry import any_method
+
+TASK, REASONS = "dialogue", "explanation"  # prompt families
+RANKER, VECTORS = "ranker", "vectors"  # settings, inputs, and folders in a model
+READ_VECTORS = ("vectors", "concepts")  # ways of retrieval that need stored vectors
+TRAINED = frozenset({"kind", "backbone", "train", "prompts", "reasons", "permute_histories"})
+Retrieval = Literal["attributes", "text", "vectors", "concepts", "titles"]
+
+
+class RecllmSettings(Method):
+    """The dialogue manager and its tools."""
+
+    kind: Literal["recllm"] = "recllm"
+    ranker: any_method(named=True)  # type: ignore[valid-type]
+    """The method whose lists order the results of a search: a section, or the name of one of the
+    recipe's.
+    """
+    retrieval: Retrieval = "attributes"
+    """How a search finds items. ``attributes``: by the number of wanted values. ``text``: BM25 over
+    titles and attributes. ``vectors``: text vectors of items and query (dual encoder).
+    ``concepts``: directions of the wanted values among the vectors. ``titles``: titles that the
+    language model writes, bound to the catalogue.
+    """
+    vectors: str | None = None
+    """Vectors of the items' texts, by their name in the recipe, for the retrieval ``vectors`` and
+    ``concepts``. null: none.
+    """
+    encoder: str = "minilm"
+    """Text encoder of queries (``vectors.NAME.encoder``)."""
+    max_tokens: int = Field(MAX_TOKENS, ge=1)
+    """Most tokens of a query that the encoder reads."""
+    backbone: AnyBackbone = Pretrained(lora=LoraSettings(), items="tokens", item_embeddings=False)
+    """The language model, with low-rank adapters."""
+    train: TrainConfig = TrainConfig(steps=500, max_tokens=256)
+    """How it is trained. Its tasks follow from ``reasons``."""
+    prompts: PromptsConfig = PromptsConfig(items="title", templates=("dialogue.compact",))
+    """How prompts are rendered. The first template of the family ``dialogue`` is queried."""
+    reasons: float = Field(0.0, ge=0, lt=1)
+    """Share of the training prompts that ask for the reason of a recommendation. 0: no reasons."""
+    manager: Literal["model"] | Rule = "model"
+    """What decides the next step. ``model``: the language model. Controls: ``random`` questions,
+    the questions of most ``information``, ``recommend`` without questions.
+    """
+    understand: Literal["named", "free"] = "named"
+    """``named``: wishes are about values that the user's words name. ``free``: about all values,
+    for a language model that knows synonyms.
+    """
+    memory: bool = True
+    """Show facts about the user from the history, and let them change the order."""
+    turns: int = Field(5, ge=1)
+    """Answers of the system, at most."""
+    listed: int = Field(5, ge=1)
+    """Items of a recommendation."""
+    pool: int = Field(100, ge=1)
+    """Items that a search finds."""
+    user: Kind = "honest"
+    """The simulated user of an evaluation. Controls: ``null`` talks about another item,
+    ``stubborn`` answers nothing.
+    """
+    phrasings: Half = "held-out"
+    """The phrasings of the simulated user: those of training, or the held-out half."""
+    together: int = Field(32, ge=1)
+    """Dialogues that are evaluated together."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of queries."""
+    batch_tokens: int = Field(8192, ge=1)
+    """Prompt tokens read together, padding included."""
+
+    capabilities = ("chat",)
+    collective = True
+    content_based = True
+    untuned = Method.untuned | {RANKER, VECTORS}
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of a dialogue."""
+        return Limits(self.turns, self.pool, self.listed)
+
+    @property
+    def template(self) -> str:
+        """The id of the template of queries."""
+        named = [each for each in self.prompts.templates if each.startswith(f"{TASK}.")]
+        return named[0] if named else f"{TASK}.next-step"
+
+    @property
+    def finder(self) -> Method | None:
+        """The ranker; None: its name is not resolved yet."""
+        return self.ranker if isinstance(self.ranker, Method) else None
+
+    def learner(self, seed: int) -> LearnerConfig:
+        """The training of the language model under ``seed``."""
+        shares = {TASK: 1 - self.reasons, REASONS: self.reasons}
+        tasks = {name: TaskConfig(share=share) for name, share in shares.items() if share}
+        return LearnerConfig(
+            backbone=self.backbone,
+            train=self.train.model_copy(update={"tasks": tasks, "seed": seed}),
+            heads=HeadsConfig.none(),
+            prompts=self.prompts.model_copy(update={"items": "title"}),
+        )
+
+    @property
+    def stochastic(self) -> bool:  # type: ignore[override]
+        """Whether the language model is trained, or the ranker is stochastic."""
+        return bool(self.train.steps) or (self.finder is not None and self.finder.stochastic)
+
+    @property
+    def semantic_ids(self) -> str | None:
+        """See :class:`p5rec.methods.base.Method`: the ranker's."""
+        return None if self.finder is None else self.finder.semantic_ids
+
+    @property
+    def starts_from(self) -> str | None:
+        """See :class:`p5rec.methods.base.Method`: that of the ranker."""
+        return None if self.finder is None else self.finder.starts_from
+
+    def first_seed(self, split_seed: int) -> int:
+        """See :class:`p5rec.methods.base.Method`: that of the training."""
+        return self.train.seed
+
+    def resolve_names(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
+        """See :class:`p5rec.methods.base.Method`."""
+        if not isinstance(self.ranker, str):
+            return self
+        ranking = [name for name, method in methods.items() if LISTS in method.capabilities]
+        if self.ranker not in ranking:
+            raise input_error(
+                RANKER, "a section, or the name of a method that ranks items", repr(self.ranker),
+                did_you_mean(self.ranker, ranking),
+            )  # fmt: skip
+        return self.model_copy(update={RANKER: methods[self.ranker]})
+
+    def query_needs(self, seed: int) -> Mapping[str, Need]:
+        """See :class:`p5rec.methods.base.Method`: the ranker, and the vectors."""
+        control = {"permute_histories": True} if self.permute_histories else {}
+        vectors = {VECTORS: Vectors(self.vectors)} if self.vectors is not None else {}
+        return {RANKER: Component(RANKER, self.ranker.model_copy(update=control)), **vectors}
+
+    def fit_settings(self) -> dict[str, Any]:
+        """See :class:`p5rec.methods.base.Method`: those of the training."""
+        return {name: v for name, v in super().fit_settings().items() if name in TRAINED}
+
+    @property
+    def needs_validation(self) -> bool:
+        """See :class:`p5rec.methods.base.Method`: for the ranker."""
+        found = self.finder is not None and self.finder.needs_validation
+        return found or super().needs_validation
+
+    def as_chosen(self, model: Any) -> Self:
+        """See :class:`p5rec.methods.base.Method`."""
+        chosen = self.ranker.as_chosen(model / RANKER)
+        return super().as_chosen(model).model_copy(update={RANKER: chosen})
+
+    def check(self, ids: Mapping[str, Any]) -> Iterator[str]:
+        """See :class:`p5rec.methods.base.Method`."""
+        if self.finder is not None:
+            yield from (f"{RANKER}.{line}" for line in self.finder.check(ids))
+
+    @model_validator(mode="after")
+    def _trains_dialogues(self) -> Self:
+        if self.train.tasks != TrainConfig().tasks:
+            raise ValueError("train.tasks: expected none: they follow from reasons")
+        if self.train.has_validation:
+            raise ValueError("train: expected steps without validation checks")
+        if self.backbone.item_embeddings:
+            raise ValueError("backbone.item_embeddings: no prompt has codes; set it to false")
+        return self
+
+    @model_validator(mode="after")
+    def _has_its_tools(self) -> Self:
+        if self.retrieval in READ_VECTORS and self.vectors is None:
+            raise ValueError(
+                f"retrieval {self.retrieval}: expected the name of the items' vectors as vectors"
+            )
+        if self.finder is not None and LISTS not in self.finder.capabilities:
+            kind = self.finder.kind
+            raise ValueError(f"ranker: expected a method that ranks items, got {kind}")
+        if self.finder is not None and len(self.finder.points()) > 1:
+            raise ValueError("ranker: expected fixed settings, got a grid; set tune: {}")
+        return self

@@ -1,0 +1,1 @@
+"""A model for other programs: tools, and a server of the Model Context Protocol."""
