@@ -171,7 +171,7 @@ def main() -> None:
         own[each.named] = 1
     scores = {
         "popularity": popular,
-        "text": TextSearch(catalogue).relevance(queries),
+        "text": TextSearch.of(catalogue).relevance(queries),
         "named together": seeds @ cosines,
     }
     if options.vectors:
