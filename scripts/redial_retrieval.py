@@ -17,6 +17,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ from p5rec.tasks.topics import Topics
 MENTION = re.compile(r"@(\d+)")
 ARTICLE = re.compile(r"^(.*), (The|A|An)( \(\d{4}\))?$")
 K, AROUND, FUSED = 10, 2, 60  # length of lists, messages around a mention, fusion constant
+TOKENS = 64  # of a film's text that the dual encoder reads, at most
 
 
 class Asked(NamedTuple):
@@ -149,6 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("redial", type=Path)
     parser.add_argument("movielens", type=Path)
+    parser.add_argument("--vectors", action="store_true", help="with the dual encoder, in minutes")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     training = read(options.redial / "train.jsonl.gz")
@@ -166,13 +169,15 @@ def main() -> None:
     cosines, seeds = together(training, row), np.zeros((len(asked), len(titles)), np.float32)
     for own, each in zip(seeds, asked, strict=True):
         own[each.named] = 1
-    search = VectorSearch(topics, encode(texts, max_tokens=128), encode)
     scores = {
         "popularity": popular,
-        "text": TextSearch(catalogue).relevance(queries),
-        "vectors": search.relevance(queries),
+        "text": TextSearch.of(catalogue).relevance(queries),
         "named together": seeds @ cosines,
     }
+    if options.vectors:
+        encoded = partial(encode, download=True)
+        search = VectorSearch(topics, encoded(texts, max_tokens=TOKENS), encoded)
+        scores["vectors"] = search.relevance(queries)
     scores["fused"] = fused(*scores.values())
     report(scores, asked, outside, len(titles), options.json)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from string import ascii_lowercase
-
 from p5rec.core.item_codes import ItemCodes
 from p5rec.core.types import Catalog
 
 from .names import node_names
 from .prefixes import prefix_groups
+from .tokens import level_names
 from .wedges import Wedges
 
 LONGEST = 120  # characters of a title
@@ -17,9 +16,8 @@ LONGEST = 120  # characters of a title
 def captions(codes: ItemCodes, layout: Wedges) -> tuple[str, str, str]:
     """A headline, the size of the tree, and a note on folded and hidden nodes."""
     used = [int(prefix_groups(codes.codes, level + 1).max()) + 1 for level in range(codes.levels)]
-    deeper = [
-        f", {n:,} at {letter}" for n, letter in zip(used[1:], ascii_lowercase[1:], strict=False)
-    ]
+    names = level_names(codes.levels)
+    deeper = [f", {n:,} at {name}" for n, name in zip(used[1:], names[1:], strict=True)]
     sizes = " × ".join(f"{size:,}" for size in codes.sizes)
     return (
         f"{codes.scheme}: {count(len(codes), 'item')} as a tree of codes",
@@ -30,16 +28,16 @@ def captions(codes: ItemCodes, layout: Wedges) -> tuple[str, str, str]:
 
 
 def _hidden(codes: ItemCodes, layout: Wedges) -> str:
-    notes = []
+    notes, names = [], level_names(codes.levels)
     for ring in range(layout.rings):
         fold = (layout.ring == ring) & (layout.node < 0)
         if fold.any():
             nodes, items = int(layout.nodes[fold].sum()), int(layout.items[fold].sum())
             notes.append(
-                f"at level {ascii_lowercase[ring]} {nodes:,} small nodes ({count(items, 'item')}) "
+                f"at level {names[ring]} {nodes:,} small nodes ({count(items, 'item')}) "
                 f"are folded into {count(int(fold.sum()), 'grey wedge')}"
             )
-    if deeper := ascii_lowercase[layout.rings : codes.levels]:
+    if deeper := names[layout.rings :]:
         notes.append(f"level{'s' * (len(deeper) > 1)} {', '.join(deeper)} hidden")
     text = "; ".join(notes) or "every node is visible"
     return text[0].upper() + text[1:]

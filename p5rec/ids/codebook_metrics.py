@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from .cooccurrence import pair_counts
 from .plain import permuted
 from .predict import predictability
 from .prefixes import prefix_groups, rank_in_run
+from .tokens import level_names
 
 FILE = "codebook_metrics.json"
 WINDOW = 5
@@ -70,11 +70,11 @@ def usage(codes: ItemCodes) -> list[dict[str, Any]]:
     """How evenly each level uses its codes, and how well the prefixes distinguish items.
 
     Returns:
-        Per level: ``level`` (its letter), ``size``, ``used`` codes, ``utilisation`` (used / size),
+        Per level: ``level`` (its name), ``size``, ``used`` codes, ``utilisation`` (used / size),
         ``entropy`` of the codes in bits and ``entropy_share`` of the maximum, ``prefixes`` (number
         of distinct prefixes) and ``prefix_share`` (prefixes / items).
     """
-    out = []
+    out, names = [], level_names(codes.levels)
     for level, size in enumerate(codes.sizes):
         counts = np.bincount(codes.codes[:, level], minlength=size)
         share = counts[counts > 0] / len(codes)
@@ -82,7 +82,7 @@ def usage(codes: ItemCodes) -> list[dict[str, Any]]:
         prefixes = int(prefix_groups(codes.codes, level + 1).max()) + 1
         out.append(
             {
-                "level": ascii_lowercase[level],
+                "level": names[level],
                 "size": size,
                 "used": int((counts > 0).sum()),
                 "utilisation": float((counts > 0).mean()),

@@ -27,7 +27,7 @@ SCHEMES = Registry(
         "opq": "p5rec.ids.product:rotated",
     },
 )
-DEEPEST = 24  # levels
+DEEPEST = 64  # levels
 BY_VECTORS = frozenset({"h-kmeans", "rq-kmeans", "rq-vae", "pq", "opq"})
 BY_EVENTS = frozenset({"sequential", "cid", "cid-iid"})
 # the learned quantiser of a scheme, by its name in saved files

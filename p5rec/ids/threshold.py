@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from string import ascii_lowercase
-
 import numpy as np
 
 from p5rec.core.errors import UserError
 
 from .config import IdsConfig
 from .prefixes import prefix_groups
+from .tokens import level_names
 
 UTILISATION = 0.8  # least share of used codes per level (of N codes at most)
 UNIQUE = 0.6  # least share of distinct code tuples per item, before items are numbered
@@ -30,14 +29,14 @@ def check(config: IdsConfig, codes: np.ndarray, sizes: tuple[int, ...]) -> None:
     Raises:
         UserError: one line per missed threshold.
     """
-    n_items = len(codes)
+    n_items, names = len(codes), level_names(len(sizes))
     errors = []
     for level, size in enumerate(sizes):
         used = len(np.unique(codes[:, level])) / min(size, n_items)
         if used < UTILISATION and "utilisation" not in config.accept:
             errors.append(
                 f"ids ({config.scheme}): expected {UTILISATION:.0%} of level "
-                f"{ascii_lowercase[level]}'s {size} codes or more in use, got {used:.0%}; take a "
+                f"{names[level]}'s {size} codes or more in use, got {used:.0%}; take a "
                 "smaller codebook, or set accept: [utilisation]"
             )
     distinct = (int(prefix_groups(codes, codes.shape[1]).max(initial=-1)) + 1) / max(n_items, 1)

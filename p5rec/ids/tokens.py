@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, islice, product
 from string import ascii_lowercase
 
 import numpy as np
@@ -16,8 +17,18 @@ def token_strings(sizes: Sequence[int]) -> list[str]:
     >>> token_strings([2, 1])
     ['<a_0>', '<a_1>', '<b_0>']
     """
-    levels = zip(ascii_lowercase, sizes, strict=False)
-    return [f"<{letter}_{code}>" for letter, size in levels for code in range(size)]
+    levels = zip(level_names(len(sizes)), sizes, strict=True)
+    return [f"<{name}_{code}>" for name, size in levels for code in range(size)]
+
+
+def level_names(count: int) -> list[str]:
+    """The names of the first ``count`` levels: a to z, then aa, ab, ... to zz.
+
+    >>> level_names(28)[24:]
+    ['y', 'z', 'aa', 'ab']
+    """
+    pairs = map("".join, product(ascii_lowercase, repeat=2))
+    return list(islice(chain(ascii_lowercase, pairs), count))
 
 
 def item_strings(codes: ItemCodes) -> list[str]:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from io import BytesIO
 from itertools import cycle, product
 from pathlib import Path
-from string import ascii_lowercase
 from typing import Any
 
 import matplotlib
@@ -22,6 +21,7 @@ from p5rec.core.atomic import atomic_write
 from p5rec.core.item_codes import ItemCodes
 from p5rec.evaluate.blocks import LOWER_IS_BETTER, Block, blocks
 from p5rec.evaluate.schema import Report
+from p5rec.ids.tokens import level_names
 
 from .numbers import number
 from .training_log import LOSS, panel_title, panels, read_log, smoothed
@@ -47,6 +47,7 @@ STYLE = {
     "ytick.labelcolor": INK,
     "text.parse_math": False,
 }
+DRAWN_LEVELS = 8
 PANEL_METRICS = 2
 PANEL = 2.9  # height in inches
 LABEL_GAP = 0.09  # height of a label, as a share of the panel's
@@ -213,8 +214,8 @@ def agreement(
 
 
 def code_usage(schemes: Mapping[str, ItemCodes], path: Path) -> None:
-    """Draws items per code, with a row for each scheme and a column for each level."""
-    levels = max(codes.levels for codes in schemes.values())
+    """Draws items per code: a row for each scheme, a column for each of its first levels."""
+    levels = min(DRAWN_LEVELS, max(codes.levels for codes in schemes.values()))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(5, 3.2 * levels), 2.6 * len(schemes)), layout=layout())
         grid = figure.subplots(len(schemes), levels, squeeze=False)
@@ -222,7 +223,7 @@ def code_usage(schemes: Mapping[str, ItemCodes], path: Path) -> None:
             row[0].set_ylabel(f"{scheme}\nitems per code")
             for axes in row[codes.levels :]:
                 axes.set_visible(False)
-            for level, axes in enumerate(row[: codes.levels]):
+            for level, axes in enumerate(row[: min(levels, codes.levels)]):
                 _usage(axes, codes, level)
         for axes in grid[-1]:
             axes.set_xlabel("codes, fullest first")
@@ -239,7 +240,7 @@ def _usage(axes: Any, codes: ItemCodes, level: int) -> None:
                   textcoords="offset points", ha="right", color=STRONG)  # fmt: skip
     axes.set_xlim(0, size)
     share = f"{100 * used / size:.0f} %"
-    axes.set_title(f"{ascii_lowercase[level]}: {used:,} of {size:,} used, {share}")
+    axes.set_title(f"{level_names(level + 1)[level]}: {used:,} of {size:,} used, {share}")
 
 
 def layout() -> ConstrainedLayoutEngine:

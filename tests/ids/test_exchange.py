@@ -285,7 +285,11 @@ MIXED = {
     "null": ({"x": [1, 2], "y": None, "z": [2, 2]}, "y", "got nothing"),
     "null inside": ({"x": ["a", None], "y": ["b"], "z": ["c"]}, "x", "got nothing"),
     "no word inside": ({"x": ["a", " "], "y": ["b"], "z": ["c"]}, "x", "got ' '"),
-    "too many levels": ({"x": "a " * (DEEPEST + 1), "y": "b", "z": "c"}, "x", "at most 24 codes"),
+    "too many levels": (
+        {"x": "a " * (DEEPEST + 1), "y": "b", "z": "c"},
+        "x",
+        f"at most {DEEPEST} codes",
+    ),
 }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from p5rec.data.text_index import TextIndex
 from p5rec.decode.allowed import Allowed
 from p5rec.tasks.dialogues.dialogue import AttributeSearch, Query, Retriever
 from p5rec.tasks.topics import Topics
@@ -21,7 +22,6 @@ from p5rec.tasks.topics import Topics
 from ..elm.concepts import FEWEST, concept_direction
 from .catalogue import DialogueCatalogue
 
-K1, B = 1.2, 0.75  # of BM25
 WRITTEN = 10  # titles that the language model writes for a query
 
 
@@ -31,30 +31,26 @@ def words(query: Query, topics: Topics) -> str:
     return " ".join([*wanted, "" if query.state.avoided else query.utterance]).strip()
 
 
+@dataclass(frozen=True, eq=False)
 class TextSearch:
-    """BM25 over the items' texts (Robertson and Zaragoza 2009, equation 3.15).
+    """BM25 over the items' texts.
 
-    Counts and words are scikit-learn's. The weight is a line, so no further library is needed.
+    Attributes:
+        topics: the values.
+        index: of the items' texts.
     """
 
-    def __init__(self, catalogue: DialogueCatalogue) -> None:
-        from sklearn.feature_extraction.text import CountVectorizer
+    topics: Topics
+    index: TextIndex
 
-        self.topics = catalogue.topics
-        self.vectorizer = CountVectorizer(token_pattern=r"(?u)\b\w[\w'-]*\b")
-        counts = self.vectorizer.fit_transform(catalogue.texts).tocsr().astype(np.float64)
-        lengths = np.asarray(counts.sum(axis=1)).ravel()
-        n_items, found = counts.shape[0], np.bincount(counts.indices, minlength=counts.shape[1])
-        idf = np.log1p((n_items - found + 0.5) / (found + 0.5))
-        rows = np.repeat(np.arange(n_items), np.diff(counts.indptr))
-        norm = K1 * (1 - B + B * lengths[rows] / max(lengths.mean(), 1.0))
-        counts.data = idf[counts.indices] * counts.data * (K1 + 1) / (counts.data + norm)
-        self.weights = counts
+    @classmethod
+    def of(cls, catalogue: DialogueCatalogue) -> TextSearch:
+        """The search in the texts of a catalogue."""
+        return cls(catalogue.topics, TextIndex(catalogue.texts))
 
     def relevance(self, queries: Sequence[Query]) -> np.ndarray:
         """See :class:`p5rec.tasks.dialogues.dialogue.Retriever`."""
-        asked = self.vectorizer.transform([words(each, self.topics) for each in queries])
-        return np.asarray((self.weights @ asked.T).T.toarray(), np.float32)
+        return self.index.scores([words(each, self.topics) for each in queries])
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +160,7 @@ class Sources:
 
 RETRIEVERS: Mapping[str, Callable[[Sources], Retriever]] = {
     "attributes": lambda own: AttributeSearch(own.catalogue.topics),
-    "text": lambda own: TextSearch(own.catalogue),
+    "text": lambda own: TextSearch.of(own.catalogue),
     "vectors": lambda own: VectorSearch(own.catalogue.topics, _unit(own.vectors), own.encode),
     "concepts": lambda own: ConceptSearch(own.catalogue.topics, _unit(own.vectors)),
     "titles": lambda own: TitleSearch(own.bundle, own.catalogue, own.batch_tokens),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,10 +11,7 @@ from p5rec.tasks.dialogues.dialogue import Dialogue
 from p5rec.tasks.dialogues.play import advance
 
 from .manager import Cost, ModelManager
-from .reasons import Reason, reasons_for
-
-if TYPE_CHECKING:
-    from .predictor import RecllmPredictor
+from .reasons import Reason, System, reasons_for
 
 # share of the catalogue up to which an item's rank falls into a bucket → the bucket
 BUCKETS = {0.02: "strong match", 0.2: "good match", 1.0: "fair match"}
@@ -63,13 +59,13 @@ class Chat:
     """A conversation.
 
     Attributes:
-        predictor: the system.
+        system: that answers.
         dialogue: so far.
         history: ``(n,)`` liked items, oldest first.
         turns: the answers.
     """
 
-    predictor: RecllmPredictor
+    system: System
     dialogue: Dialogue
     history: np.ndarray
     turns: list[Turn] = field(default_factory=list)
@@ -84,8 +80,8 @@ class Chat:
         dialogue.hear(" ".join(text.split()) or "-")
         calls: list[str] = []
         while True:
-            (step,) = self.predictor.manager.steps([dialogue])
-            (items,) = advance([dialogue], [step], self.predictor.retriever)
+            (step,) = self.system.manager.steps([dialogue])
+            (items,) = advance([dialogue], [step], self.system.retriever)
             calls.append(step.text(dialogue.topics))
             if step.call.tool in ("ask", "respond"):
                 break
@@ -103,8 +99,8 @@ class Chat:
         return turn
 
     def _recommended(self, items: list[int]) -> tuple[Recommended, ...]:
-        catalogue, order = self.predictor.catalogue, self.dialogue.order
-        reasons = reasons_for(self.predictor, self.dialogue, self.history, items)
+        catalogue, order = self.system.catalogue, self.dialogue.order
+        reasons = reasons_for(self.system, self.dialogue, self.history, items)
         return tuple(
             Recommended(
                 catalogue.ids[item],
@@ -119,7 +115,7 @@ class Chat:
         return f"{number}. {item.title} ({item.bucket}). {item.reason.text}".rstrip()
 
     def _spent(self) -> int:
-        manager = self.predictor.manager
+        manager = self.system.manager
         costs = manager.costs if isinstance(manager, ModelManager) else {}
         cost = costs.get(id(self.dialogue), Cost())
         return cost.read + cost.written
