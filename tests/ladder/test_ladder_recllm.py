@@ -27,15 +27,14 @@ METHOD = Recllm(
         "precision": "float32",
     },
 )  # fmt: skip
-RULES = ("model", "recommend", "information")
 
 
-def successes(root: Path, *, null: bool) -> dict[str, np.ndarray]:
+def successes(root: Path, *rules: str, null: bool) -> dict[str, np.ndarray]:
     """Manager → ``(B,)`` 1 where the target is recommended within five turns."""
     corpus = dialogue_world(null=null)
     fitted(METHOD, corpus, root)
     found = {}
-    for rule in RULES:
+    for rule in rules:
         predictor = opened(METHOD.model_copy(update={"manager": rule}), corpus, root)
         turns = np.array(predictor.episodes(corpus, "test", "all", 0).turns)
         found[rule] = (turns > 0).astype(np.float64)
@@ -47,9 +46,9 @@ def successes(root: Path, *, null: bool) -> dict[str, np.ndarray]:
 def test_questions_that_tell_items_apart_are_learned(
     tmp_path: Path, check_planted: CheckPlanted
 ) -> None:
-    planted = successes(tmp_path / "planted", null=False)
+    planted = successes(tmp_path / "planted", "model", "recommend", "information", null=False)
     assert planted["model"].mean() >= 0.8 * planted["information"].mean()
-    null = successes(tmp_path / "null", null=True)
+    null = successes(tmp_path / "null", "model", "recommend", null=True)
 
     def gain(own: dict[str, np.ndarray]) -> Difference:
         users = np.arange(len(own["model"]))
