@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,10 +21,8 @@ from p5rec.tasks.dialogues.dialogue import Dialogue
 from p5rec.tasks.explain import SHARED
 from p5rec.tasks.fields import Record, Value
 
+from .parts import Talker
 from .settings import REASONS
-
-if TYPE_CHECKING:
-    from .predictor import RecllmPredictor
 
 WISHED = '"{title}" is {traits}, as you wished.'
 TEMPLATE = f"{REASONS}.because"
@@ -48,7 +45,7 @@ class Reason:
 
 
 def statements(
-    predictor: RecllmPredictor, dialogue: Dialogue, history: np.ndarray, item: int
+    predictor: Talker, dialogue: Dialogue, history: np.ndarray, item: int
 ) -> list[Reason]:
     """All true statements about why ``item`` suits the user; those about wishes first.
 
@@ -77,7 +74,7 @@ def statements(
 
 
 def reasons_for(
-    predictor: RecllmPredictor, dialogue: Dialogue, history: np.ndarray, items: Sequence[int]
+    predictor: Talker, dialogue: Dialogue, history: np.ndarray, items: Sequence[int]
 ) -> list[Reason]:
     """A reason for each of ``items``; one without text where no statement is true, or for a model
     that was not trained on reasons."""
@@ -103,7 +100,7 @@ def reasons_for(
     return found
 
 
-def _prompt(predictor: RecllmPredictor, history: np.ndarray, item: int) -> Example:
+def _prompt(predictor: Talker, history: np.ndarray, item: int) -> Example:
     catalogue, literal = predictor.catalogue, predictor.bundle.literal
     template = PromptLibrary.from_dump(predictor.bundle.prompts).get(TEMPLATE)
     liked = tuple(literal(catalogue.titles[n]) for n in history[-LIKED:].tolist())

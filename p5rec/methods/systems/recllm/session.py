@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,10 +11,8 @@ from p5rec.tasks.dialogues.dialogue import Dialogue
 from p5rec.tasks.dialogues.play import advance
 
 from .manager import Cost, ModelManager
+from .parts import Talker
 from .reasons import Reason, reasons_for
-
-if TYPE_CHECKING:
-    from .predictor import RecllmPredictor
 
 # share of the catalogue up to which an item's rank falls into a bucket → the bucket
 BUCKETS = {0.02: "strong match", 0.2: "good match", 1.0: "fair match"}
@@ -69,7 +66,7 @@ class Chat:
         turns: the answers.
     """
 
-    predictor: RecllmPredictor
+    predictor: Talker
     dialogue: Dialogue
     history: np.ndarray
     turns: list[Turn] = field(default_factory=list)
