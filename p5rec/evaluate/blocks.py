@@ -12,7 +12,7 @@ from p5rec.tasks.registry import TASKS
 from .schema import Method, Report
 
 OF_BASKETS = ("Recall@10", "NDCG@10")  # the main metrics where targets are whole baskets
-LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "log loss", "Brier", "ECE"})
+LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "log loss", "Brier", "ECE", "turns"})
 
 
 @dataclass(frozen=True)

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from p5rec.core.examples import Example
 from p5rec.decode.grammar import Grammar, choice
-from p5rec.models.bundle import Bundle
 from p5rec.models.inputs import fit_prompt
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.render import render
 from p5rec.recommend.generation import generate
-from p5rec.tasks.dialogues.dialogue import Dialogue, Retriever
-from p5rec.tasks.dialogues.play import Manager
+from p5rec.tasks.dialogues.dialogue import Dialogue
 from p5rec.tasks.explain import SHARED
 from p5rec.tasks.fields import Record, Value
 
-from .catalogue import DialogueCatalogue
-from .settings import REASONS, RecllmSettings
+from .parts import Talker
+from .settings import REASONS
 
 WISHED = '"{title}" is {traits}, as you wished.'
 TEMPLATE = f"{REASONS}.because"
@@ -47,40 +44,15 @@ class Reason:
     values: tuple[str, ...] = ()
 
 
-class System(Protocol):
-    """What a conversation needs of a fitted system.
-
-    Attributes:
-        method: the settings.
-        catalogue: the items.
-        bundle: the language model, ready to predict.
-        retriever: the way of retrieval.
-        manager: what decides the next step.
-    """
-
-    @property
-    def method(self) -> RecllmSettings: ...
-
-    @property
-    def catalogue(self) -> DialogueCatalogue: ...
-
-    @property
-    def bundle(self) -> Bundle: ...
-
-    @property
-    def retriever(self) -> Retriever: ...
-
-    @property
-    def manager(self) -> Manager: ...
-
-
-def statements(system: System, dialogue: Dialogue, history: np.ndarray, item: int) -> list[Reason]:
+def statements(
+    predictor: Talker, dialogue: Dialogue, history: np.ndarray, item: int
+) -> list[Reason]:
     """All true statements about why ``item`` suits the user; those about wishes first.
 
     Args:
         history: ``(n,)`` liked items, oldest first.
     """
-    catalogue, topics = system.catalogue, system.catalogue.topics
+    catalogue, topics = predictor.catalogue, predictor.catalogue.topics
     title, own, found = catalogue.titles[item], topics.has[item], list[Reason]()
     wished = tuple(topics.values[n] for n in dialogue.state.wanted if own[n])[:NAMED]
     if wished:
@@ -102,17 +74,17 @@ def statements(system: System, dialogue: Dialogue, history: np.ndarray, item: in
 
 
 def reasons_for(
-    system: System, dialogue: Dialogue, history: np.ndarray, items: Sequence[int]
+    predictor: Talker, dialogue: Dialogue, history: np.ndarray, items: Sequence[int]
 ) -> list[Reason]:
     """A reason for each of ``items``; one without text where no statement is true, or for a model
     that was not trained on reasons."""
-    known = [statements(system, dialogue, history, item) for item in items]
-    if REASONS not in system.bundle.settings.tasks:
+    known = [statements(predictor, dialogue, history, item) for item in items]
+    if REASONS not in predictor.bundle.settings.tasks:
         return [Reason()] * len(items)
     asked = [n for n, each in enumerate(known) if each]
     by_text: list[Mapping[str, Reason]] = [{r.text: r for r in known[n]} for n in asked]
-    bundle, limit = system.bundle, system.bundle.settings.max_tokens
-    prompts = [fit_prompt(bundle.tokenizer, _prompt(system, history, items[n]), limit).ids
+    bundle, limit = predictor.bundle, predictor.bundle.settings.max_tokens
+    prompts = [fit_prompt(bundle.tokenizer, _prompt(predictor, history, items[n]), limit).ids
                for n in asked]  # fmt: skip
     longest = max((len(text.encode()) for each in by_text for text in each), default=0)
     written = generate(
@@ -120,7 +92,7 @@ def reasons_for(
         prompts,
         [Grammar.of(choice(each)) for each in by_text],
         max_new_tokens=longest + 1,
-        batch_tokens=system.method.batch_tokens,
+        batch_tokens=predictor.method.batch_tokens,
     )
     found = [Reason()] * len(items)
     for n, each, text in zip(asked, by_text, written, strict=True):
@@ -128,9 +100,9 @@ def reasons_for(
     return found
 
 
-def _prompt(system: System, history: np.ndarray, item: int) -> Example:
-    catalogue, literal = system.catalogue, system.bundle.literal
-    template = PromptLibrary.from_dump(system.bundle.prompts).get(TEMPLATE)
+def _prompt(predictor: Talker, history: np.ndarray, item: int) -> Example:
+    catalogue, literal = predictor.catalogue, predictor.bundle.literal
+    template = PromptLibrary.from_dump(predictor.bundle.prompts).get(TEMPLATE)
     liked = tuple(literal(catalogue.titles[n]) for n in history[-LIKED:].tolist())
     values: dict[str, Value] = {
         **dict.fromkeys(template.fields, ""),

@@ -11,7 +11,8 @@ from p5rec.tasks.dialogues.dialogue import Dialogue
 from p5rec.tasks.dialogues.play import advance
 
 from .manager import Cost, ModelManager
-from .reasons import Reason, System, reasons_for
+from .parts import Talker
+from .reasons import Reason, reasons_for
 
 # share of the catalogue up to which an item's rank falls into a bucket → the bucket
 BUCKETS = {0.02: "strong match", 0.2: "good match", 1.0: "fair match"}
@@ -59,13 +60,13 @@ class Chat:
     """A conversation.
 
     Attributes:
-        system: that answers.
+        predictor: the system.
         dialogue: so far.
         history: ``(n,)`` liked items, oldest first.
         turns: the answers.
     """
 
-    system: System
+    predictor: Talker
     dialogue: Dialogue
     history: np.ndarray
     turns: list[Turn] = field(default_factory=list)
@@ -80,8 +81,8 @@ class Chat:
         dialogue.hear(" ".join(text.split()) or "-")
         calls: list[str] = []
         while True:
-            (step,) = self.system.manager.steps([dialogue])
-            (items,) = advance([dialogue], [step], self.system.retriever)
+            (step,) = self.predictor.manager.steps([dialogue])
+            (items,) = advance([dialogue], [step], self.predictor.retriever)
             calls.append(step.text(dialogue.topics))
             if step.call.tool in ("ask", "respond"):
                 break
@@ -99,8 +100,8 @@ class Chat:
         return turn
 
     def _recommended(self, items: list[int]) -> tuple[Recommended, ...]:
-        catalogue, order = self.system.catalogue, self.dialogue.order
-        reasons = reasons_for(self.system, self.dialogue, self.history, items)
+        catalogue, order = self.predictor.catalogue, self.dialogue.order
+        reasons = reasons_for(self.predictor, self.dialogue, self.history, items)
         return tuple(
             Recommended(
                 catalogue.ids[item],
@@ -115,7 +116,7 @@ class Chat:
         return f"{number}. {item.title} ({item.bucket}). {item.reason.text}".rstrip()
 
     def _spent(self) -> int:
-        manager = self.system.manager
+        manager = self.predictor.manager
         costs = manager.costs if isinstance(manager, ModelManager) else {}
         cost = costs.get(id(self.dialogue), Cost())
         return cost.read + cost.written
