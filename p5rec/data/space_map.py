@@ -24,7 +24,7 @@ class SpaceMap:
         items: M positions.
         groups: of each item the first concept that it has, as a row of ``concepts``; -1: none.
         concepts: C attribute values, the most common first.
-        arrows: of each concept its direction, two standard deviations of the items long.
+        arrows: of each concept the mean of the items that have it, from the mean of all.
         points: P positions of described points.
         names: of the described points.
         texts: what the model writes about them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 import numpy as np
@@ -13,17 +13,14 @@ from p5rec.data.space_map import SpaceMap, plane
 from p5rec.tasks.points import points_of
 from p5rec.tasks.view import CorpusView
 
-from .concepts import Concept
-
 ITEMS = 5  # held-out items that are described, beside the mean of the first two
 DOTS = 4000  # most items of the map
 ARROWS = 6
-LENGTH = 2.0  # of an arrow, in standard deviations of the items
 
 
 def mapped(
     view: CorpusView,
-    concepts: Mapping[str, Concept],
+    concepts: Iterable[str],
     describe: Callable[[np.ndarray], list[str]],
     split_name: str,
 ) -> SpaceMap:
@@ -31,7 +28,7 @@ def mapped(
 
     Args:
         view: the corpus with points.
-        concepts: the directions of attribute values, the most common first.
+        concepts: attribute values, the most common first.
         describe: points ``(B, d)`` → B texts.
         split_name: of the items that are described.
     """
@@ -45,19 +42,25 @@ def mapped(
     if len(chosen) > 1:
         vectors = np.concatenate([vectors, vectors[:2].mean(axis=0, keepdims=True)])
         names.append("half-way between 1 and 2")
-    common = dict(islice(concepts.items(), ARROWS))
+    common = [*islice(concepts, ARROWS)]
     dots = known[by_key(keys[known], 0, "dots")[:DOTS]]
     return SpaceMap(
         items=_rounded((points.items[dots] - mean) @ axes),
-        groups=[_group(view.facts.short_values[row], [*common]) for row in dots.tolist()],
-        concepts=[*common],
-        arrows=_rounded(
-            np.array([LENGTH * each.spread * each.direction @ axes for each in common.values()])
-        ),
+        groups=[_group(view.facts.short_values[row], common) for row in dots.tolist()],
+        concepts=common,
+        arrows=_rounded(np.array([(_mean_with(view, trait) - mean) @ axes for trait in common])),
         points=_rounded((vectors - mean) @ axes),
         names=names,
         texts=describe(vectors),
     )
+
+
+def _mean_with(view: CorpusView, trait: str) -> np.ndarray:
+    """``(d,)``: the mean of the trained items that have a value."""
+    points, values = points_of(view), view.facts.short_values
+    rows = [row for row in points.trained_items.tolist() if trait in values[row]]
+    mean: np.ndarray = points.items[rows].mean(axis=0)
+    return mean
 
 
 def _group(values: tuple[str, ...], concepts: list[str]) -> int:
