@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from p5rec.core.errors import input_error
 from p5rec.methods.folder import check_items, read_method
 from p5rec.methods.provenance import read_news, read_provenance
 from p5rec.recommend.serving import ServingConfig, read_serving
 
-from .dataset import Dataset, data_set
 from .model import Model
+
+if TYPE_CHECKING:  # a model makes lists for histories without data
+    from .dataset import Dataset
 
 
 def load(
@@ -35,6 +38,8 @@ def load(
     provenance, news = read_provenance(path), read_news(path)
     model = Model(path, method, serving, dataset, ids=extended, provenance=provenance, news=news)
     if dataset is not None:
+        from .dataset import data_set
+
         data_set(dataset, "load")
         check_items(path, dataset.corpus, extended)
     if extended is not None:

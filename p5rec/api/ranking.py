@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from p5rec.core.types import Catalog, RankedLists
 from p5rec.decode.allowed import Allowed
-from p5rec.recommend.people.profile import preferred
 from p5rec.recommend.requests import check_items_left
 from p5rec.recommend.steering.steer import depth_of
 from p5rec.recommend.steering.wish import Term, Wish
 from p5rec.recommend.steering.wished import Wished, check_catalog
 
-from .profiles import Profiles
 from .queries import Requests
+
+if TYPE_CHECKING:
+    from .profiles import Profiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,8 @@ class Wishes:
         """
         if self.profiles is None:
             return None
+        from p5rec.recommend.people.profile import preferred
+
         terms = () if self.wish is None else self.wish.terms
         return [preferred(self.profiles.terms(name), terms) for name in names]
 

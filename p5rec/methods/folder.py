@@ -60,7 +60,7 @@ def read_catalog(folder: Path) -> Catalog:
     """
     if (folder / CATALOG).is_file():
         try:
-            return Catalog(pq.read_table(folder / CATALOG))
+            return Catalog(pq.ParquetFile(folder / CATALOG).read())  # read_table imports pandas
         except (pa.ArrowException, OSError):
             raise input_error(
                 folder / CATALOG, "an item table", "a damaged file", "copy the folder again"
