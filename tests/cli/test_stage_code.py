@@ -243,7 +243,7 @@ def test_a_changed_stylesheet_re_makes_the_report_alone(seen: list[Seen], tmp_pa
             {"fit generative"},
             {"data", "ids", "texts", "vectors", "fit", "predictions", "report"},
         ),
-        ("scikit-learn", {"ids", "reference"}, {"data", "fit generative", "trial"}),
+        ("scikit-learn", {"ids", "reference"}, {"data"}),
         ("filelock", set(), KINDS),
     ],
 )

@@ -47,7 +47,7 @@ TASK_OF = {family: TASKS.get(LIBRARY.family(family).task) for family in LIBRARY.
 FAMILIES = [
     name
     for name, task in TASK_OF.items()
-    if task.metrics and not task.open_ended and task.capability != "describe"
+    if task.metrics and not task.open_ended and task.capability not in ("describe", "chat")
 ]
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 
