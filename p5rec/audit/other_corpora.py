@@ -26,13 +26,15 @@ def elsewhere(events: np.ndarray, own: Corpus, others: Iterable[Corpus]) -> tupl
     Returns:
         ``(E,)`` bool over the events of ``own``; and the number of ``events`` that no corpus has.
     """
-    same = np.zeros(len(own.interactions), dtype=bool)
+    theirs = [np.zeros(0, dtype=np.uint64)]
     for corpus in others:
         seen = np.isin(corpus.interactions.event_keys, events)
         events = np.setdiff1d(events, corpus.interactions.event_keys[seen])
         if seen.any():
-            same |= np.isin(_purchases(own), _purchases(corpus)[seen])
-    return same, len(events)
+            theirs.append(_purchases(corpus)[seen])
+    if len(theirs) == 1:
+        return np.zeros(len(own.interactions), dtype=bool), len(events)
+    return np.isin(_purchases(own), np.concatenate(theirs)), len(events)
 
 
 def _purchases(corpus: Corpus) -> np.ndarray:
