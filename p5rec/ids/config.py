@@ -148,9 +148,11 @@ class IdsConfig(Config):
     """
     levels: Annotated[int, Field(ge=1, le=DEEPEST)] = 3
     """Codes per item."""
-    codebook: Size | list[Size] | Literal["auto"] = 64
-    """Codes per level: one number, or a list with one number per level. ``auto``: the smallest
-    power of two with which the levels can distinguish twice as many items.
+    codebook: Size | list[Size] | Literal["auto", "shared"] = 64
+    """Codes per level: one number, or a list with one number per level. Two sizes follow the
+    catalogue. ``auto``: the smallest power of two with which the levels can distinguish twice as
+    many items. ``shared``, for many parallel levels: the largest power of two (2 at least) with
+    which the levels together have no more codes than there are items.
     """
     vectors: VectorsConfig = VectorsConfig()
     """Views of the item vectors."""
@@ -176,18 +178,21 @@ class IdsConfig(Config):
         """The codebook size of each of the L levels.
 
         Raises:
-            ValueError: ``codebook: auto`` has no size before :meth:`sized`.
+            ValueError: ``auto`` and ``shared`` have no size before :meth:`sized`.
         """
         book = self.codebook
-        if book == "auto":
-            raise ValueError("expected codebooks sized for a catalogue, got auto")
+        if isinstance(book, str):
+            raise ValueError(f"expected codebooks sized for a catalogue, got {book}")
         return (book,) * self.levels if isinstance(book, int) else tuple(book)
 
     def sized(self, n_items: int) -> IdsConfig:
-        """The config with codebook sizes for ``n_items`` in place of ``auto``."""
-        if self.codebook != "auto":
+        """The config with codebook sizes for ``n_items`` in place of ``auto`` or ``shared``."""
+        if self.codebook == "auto":
+            bits = -(-(2 * n_items - 1).bit_length() // self.levels)
+        elif self.codebook == "shared":
+            bits = max(1, (n_items // self.levels).bit_length() - 1)
+        else:
             return self
-        bits = -(-(2 * n_items - 1).bit_length() // self.levels)
         return self.model_copy(update={"codebook": 2**bits})
 
     @property
@@ -203,7 +208,7 @@ class IdsConfig(Config):
 
     @model_validator(mode="after")
     def _fits_together(self) -> IdsConfig:
-        if self.codebook != "auto" and len(self.sizes) != self.levels:
+        if not isinstance(self.codebook, str) and len(self.sizes) != self.levels:
             raise ValueError(
                 f"expected {self.levels} codebook sizes, one per level, got {len(self.sizes)}; "
                 "match codebook and levels"

@@ -63,7 +63,6 @@ class _CatalogueLoss(torch.autograd.Function):
         weights: Tensor,
     ) -> Tensor:
         n_items, count = len(table), len(states)
-        n_items, count = len(table), len(states)
         negatives = table if sampled is None else table[sampled]
         ratio = n_items / len(negatives)
         column = targets  # index of each target among the negatives, -1 if it is not sampled

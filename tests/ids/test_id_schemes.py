@@ -195,6 +195,15 @@ def test_codebooks_grow_with_the_catalogue(items: int, levels: int, book: int) -
         assert config.sizes
 
 
+@pytest.mark.parametrize(
+    ("items", "levels", "book"), [(1682, 32, 32), (12101, 32, 256), (8192, 32, 256), (5, 32, 2)]
+)
+def test_shared_codes_are_no_more_than_the_items(items: int, levels: int, book: int) -> None:
+    sized = IdsConfig(scheme="opq", levels=levels, codebook="shared").sized(items)
+    assert sized.sizes == (book,) * levels
+    assert levels * book <= items < 2 * levels * book or book == 2
+
+
 def test_sizes_and_round_trip() -> None:
     assert IdsConfig(levels=2, codebook=9).sizes == (9, 9)
     chosen = IdsConfig(levels=2, codebook=[9, 4], vectors={"cooccurrence": None})
