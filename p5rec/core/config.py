@@ -212,10 +212,14 @@ def _resolve_like(
     for key, value in tree.items():
         nested = isinstance(value, dict)
         out[key] = _resolve_like(value, lines, errors, (*at, key)) if nested else value
+    failed: list[Any] = []
     for key, value in out.items():
         if not isinstance(value, dict) or "like" not in value:
             continue
         sibling, own = value["like"], {k: v for k, v in value.items() if k != "like"}
+        if sibling in failed:  # its own line says why
+            failed.append(key)
+            continue
         inherited = out.get(sibling) if isinstance(sibling, str) else None
         if not isinstance(inherited, dict) or "like" in inherited or sibling == key:
             where = lines.get((*at, key, "like"), ".".join(map(str, (*at, key))))
@@ -225,6 +229,7 @@ def _resolve_like(
                 str(sibling), [k for k in out if k != key and out[k] is not REMOVED]
             )
             errors.append(f"{where}: expected `like` to name a sibling entry, got {got}; {hint}")
+            failed.append(key)
             continue
         merged = merge(inherited, own)
         if isinstance(value, Switched):  # an entry of another kind inherits nothing

@@ -85,6 +85,7 @@ def test_null_stays_a_value_where_the_schema_accepts_it(tmp_path: Path) -> None:
         ("prompts: {new: null}", ":2: prompts.new: input should be a valid integer, got None"),
         ("nmaes: null", ":2: expected a known key, got 'nmaes'; did you mean 'names'?"),
         ("methods: {two: null, b: {like: two}}", "got 'two', which is removed; known: ids"),
+        ("methods: {two: null, b: {like: two}, c: {like: b}, d: {like: c}}", "got 'two', which"),
     ],
 )
 def test_a_null_that_removes_nothing_is_one_line(tmp_path: Path, text: str, message: str) -> None:
