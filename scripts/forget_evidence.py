@@ -1,6 +1,6 @@
 """Evidence beside exactness: what a model knew of forgotten people before and after.
 
-python scripts/forget_evidence.py FOLDER [--users 100] [--config my.yaml] [--json out.json]
+python scripts/forget_evidence.py FOLDER [--users 300] [--config my.yaml] [--json out.json]
 
 One request forgets the events of random users of ml-100k. For each method of the run the table has
 
@@ -11,7 +11,8 @@ One request forgets the events of random users of ml-100k. For each method of th
   shards, on the test events of the people who stay, after the request;
 - its AUC on those events, before and after.
 
-Intervals are 95 %, over users.
+Intervals are 95 %, over users. A script that was stopped before the request goes on in the same
+FOLDER.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from sklearn.metrics import roc_auc_score
 
 from p5rec.cli.forget import app as forget_app
 from p5rec.cli.inputs import read_recipe
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import derive_rng, sampled
 from p5rec.core.types import TEST, TRAIN, Corpus
 from p5rec.methods.folder import read_method
 from p5rec.methods.systems.apa.sharding import training_examples
@@ -40,6 +41,9 @@ from p5rec.tasks.view import unnamed_view
 CONFIG = Path(__file__).with_suffix(".yaml")
 RESAMPLES = 1000
 SMALL = 1e-6
+UNSEEN = 5  # held-out events of a forgotten user, at most
+GONE = "gone.csv"
+STAYING = 1000  # test events of the users who stay
 
 
 def clicks(folder: Path, corpus: Corpus, events: np.ndarray) -> dict[str, np.ndarray]:
@@ -51,6 +55,13 @@ def clicks(folder: Path, corpus: Corpus, events: np.ndarray) -> dict[str, np.nda
         if "predict_click" in method.capabilities:
             found[model.name] = method.load(model).predict_click(histories, items)
     return found
+
+
+def few_of_each(events: np.ndarray, users: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """At most ``UNSEEN`` random events of each user."""
+    parts = [events[users[events] == user] for user in np.unique(users[events])]
+    chosen = [part[sampled(keys[part], UNSEEN, 0, "evidence")] for part in parts]
+    return np.concatenate(chosen)
 
 
 def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -83,12 +94,16 @@ def main() -> None:
     """Prints a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--users", type=int, default=100)
+    parser.add_argument("--users", type=int, default=300)
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     here = options.folder.resolve()
-    here.mkdir()
+    here.mkdir(exist_ok=True)
+    if (here / GONE).exists():
+        parser.error(
+            f"{here}: expected a folder without a request, got one with {GONE}; take another"
+        )
     shutil.copy(options.config, here / "my.yaml")
     run(here)
     _, corpus = read_recipe("my.yaml")
@@ -99,8 +114,11 @@ def main() -> None:
     first = read_method(here / "run/models/apa")
     trained = np.isin(log.event_keys, training_examples(first, corpus, corpus.split.seed).keys)
     gone = np.isin(log.users, draw)
-    about = np.flatnonzero(gone & (trained | (split > TRAIN)))
+    known = np.isin(log.users, log.users[gone & trained])  # a gap has both sides
+    unseen = few_of_each(np.flatnonzero(known & (split > TRAIN)), log.users, log.event_keys)
+    about = np.sort(np.concatenate([np.flatnonzero(gone & trained), unseen]))
     stay = np.flatnonzero(~gone & (split == TEST))
+    stay = stay[sampled(log.event_keys[stay], STAYING, 0, "evidence")]
     before = [clicks(here, corpus, rows) for rows in (about, stay)]
     forgotten = pl.DataFrame(
         {
@@ -108,8 +126,8 @@ def main() -> None:
             "item": [corpus.catalog.ids[i] for i in log.items[gone]],
         }
     )
-    forgotten.write_csv(here / "gone.csv")
-    words = ["--events", "gone.csv", "--run", "run", "--yes", "--jobs", "1"]
+    forgotten.write_csv(here / GONE)
+    words = ["--events", GONE, "--run", "run", "--yes", "--jobs", "1"]
     forget_app(words, standalone_mode=False)
     after = [clicks(here, corpus, rows) for rows in (about, stay)]
     rows = []
