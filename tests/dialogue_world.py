@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+from even_log import even_corpus
 
-from p5rec.core.features import Users
 from p5rec.core.publishing import copy_or_link
-from p5rec.core.rng import derive_rng, id_keys
-from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import Corpus
 from p5rec.methods.base import Method
 from p5rec.methods.folder import complete
 from p5rec.methods.registry import METHODS
@@ -33,27 +32,13 @@ def dialogue_world(
     kind = np.zeros(items, int) if null else np.arange(items) % (len(COLOURS) * len(SHAPES))
     colour, shape = kind // len(SHAPES), kind % len(SHAPES)
     chosen = np.concatenate([rng.permutation(items)[:events] for _ in range(users)])
-    user_ids, item_ids = [f"u{n}" for n in range(users)], [f"i{n}" for n in range(items)]
-    place = np.tile(np.arange(events), users)
-    log = Interactions(
-        users=np.repeat(np.arange(users), events).astype(np.int32),
-        items=chosen.astype(np.int32),
-        times=place.astype(np.int64),
-        ratings=None,
-        user_keys=id_keys(user_ids),
-        item_keys=id_keys(item_ids),
-        dated=False,
-    )
-    of_event = np.select([place == events - 1, place == events - 2], [TEST, VALID], TRAIN)
-    table = {
-        "item": item_ids,
+    columns = {
         "title": [f"Thing {n}" for n in range(items)],
         "colour": [[COLOURS[c]] for c in colour],
         "shape": [[SHAPES[s]] for s in shape],
         **{name: [[value]] * items for name, value in SAME.items()},
     }
-    split = Split("last", of_event.astype(np.int8))
-    return Corpus(log, Catalog(pa.table(table)), Users(pa.table({"user": user_ids})), split)
+    return even_corpus(chosen, users, items, columns)
 
 
 def fitted(

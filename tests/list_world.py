@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
+from even_log import even_corpus
 
 from p5rec.core.artefacts import LINEAGE, Lineage, write_json
-from p5rec.core.features import Users
 from p5rec.core.publishing import copy_or_link
-from p5rec.core.rng import derive_rng, id_keys
-from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
-from p5rec.data.profile import profile_events
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import Corpus
 from p5rec.data.stored_texts import ABOUT, SCHEMA, TEXTS
 from p5rec.methods.base import Method
 from p5rec.methods.baselines.popularity import Popularity
@@ -39,27 +37,8 @@ def list_world(
             for own in taste.tolist()
         ]
     )
-    user_ids, item_ids = [f"u{n}" for n in range(users)], [f"i{n}" for n in range(items)]
-    place = np.tile(np.arange(events), users)
-    log = Interactions(
-        users=np.repeat(np.arange(users), events).astype(np.int32),
-        items=chosen.astype(np.int32),
-        times=place.astype(np.int64),
-        ratings=None,
-        user_keys=id_keys(user_ids),
-        item_keys=id_keys(item_ids),
-        dated=False,
-    )
-    of_event = np.select([place == events - 1, place == events - 2], [TEST, VALID], TRAIN)
-    split = Split("last", of_event.astype(np.int8))
-    profile = profile_events(log, split, 0.5, 1)
     titles = [f"{TOPICS[t]}{n // len(TOPICS)}" for n, t in enumerate(topic.tolist())]
-    return Corpus(
-        log,
-        Catalog(pa.table({"item": item_ids, "title": titles})),
-        Users(pa.table({"user": user_ids})),
-        Split("last", split.of_event, profile=profile),
-    )
+    return even_corpus(chosen, users, items, {"title": titles}, profile=True)
 
 
 def save_texts(corpus: Corpus, folder: Path, texts: list[str], of: str = "users") -> Path:

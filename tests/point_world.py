@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+from even_log import even_corpus
 
 from p5rec.core.artefacts import Lineage
-from p5rec.core.features import Users
 from p5rec.core.publishing import copy_or_link
-from p5rec.core.rng import derive_rng, id_keys
-from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import Corpus
 from p5rec.data.vector_store import AboutVectors, VectorStore
 from p5rec.methods.base import Method
 from p5rec.methods.folder import complete
@@ -46,27 +45,12 @@ def point_world(
     chosen = np.concatenate(
         [rng.permutation(np.flatnonzero(genre == own))[:events] for own in taste.tolist()]
     )
-    user_ids, item_ids = [f"u{n}" for n in range(users)], [f"i{n}" for n in range(items)]
-    place = np.tile(np.arange(events), users)
-    log = Interactions(
-        users=np.repeat(np.arange(users), events).astype(np.int32),
-        items=chosen.astype(np.int32),
-        times=place.astype(np.int64),
-        ratings=None,
-        user_keys=id_keys(user_ids),
-        item_keys=id_keys(item_ids),
-        dated=False,
-    )
-    of_event = np.select([place == events - 1, place == events - 2], [TEST, VALID], TRAIN)
-    genres = [sorted({GENRES[a], GENRES[b]}) for a, b in zip(genre, second, strict=True)]
-    table = {
-        "item": item_ids,
-        "title": item_ids,
-        "genres": genres,
+    columns = {
+        "title": [f"i{n}" for n in range(items)],
+        "genres": [sorted({GENRES[a], GENRES[b]}) for a, b in zip(genre, second, strict=True)],
         "year": [YEARS[y] for y in year],
     }
-    split = Split("last", of_event.astype(np.int8))
-    corpus = Corpus(log, Catalog(pa.table(table)), Users(pa.table({"user": user_ids})), split)
+    corpus = even_corpus(chosen, users, items, columns)
     return corpus, vectors.astype(np.float32)
 
 

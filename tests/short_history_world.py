@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
+from even_log import even_corpus
 
 from p5rec.core.artefacts import Lineage
-from p5rec.core.features import Users
-from p5rec.core.rng import derive_rng, id_keys
-from p5rec.core.types import Catalog, Corpus, Interactions, Split
-from p5rec.data.profile import profile_events
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import Corpus
 from p5rec.data.vector_store import AboutVectors, VectorStore
 from p5rec.methods.base import Method
 
@@ -71,27 +69,7 @@ def short_history_world(
         ]
     )
     labels = (liked ^ (rng.random(liked.shape) < NOISE)).astype(np.int8)
-    user_ids, item_ids = [f"u{n}" for n in range(users)], [f"i{n}" for n in range(items)]
-    place = np.tile(np.arange(events), users)
-    log = Interactions(
-        users=np.repeat(np.arange(users), events).astype(np.int32),
-        items=chosen.astype(np.int32),
-        times=place.astype(np.int64),
-        ratings=None,
-        user_keys=id_keys(user_ids),
-        item_keys=id_keys(item_ids),
-        labels=labels.ravel(),
-        dated=False,
-    )
-    of_event = np.select([place == events - 1, place == events - 2], [2, 1], 0).astype(np.int8)
-    split = Split("last", of_event)
-    profile = profile_events(log, split, 0.5, 1)
-    corpus = Corpus(
-        log,
-        Catalog(pa.table({"item": item_ids, "title": item_ids})),
-        Users(pa.table({"user": user_ids})),
-        Split("last", of_event, profile=profile),
-    )
+    corpus = even_corpus(chosen, users, items, labels=labels.ravel(), profile=True)
     return ShortHistoryWorld(corpus, taste, topic, seed)
 
 
