@@ -11,7 +11,8 @@ from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
 from p5rec.data.points import Points
-from p5rec.tasks.view import CorpusView, ItemNames
+from p5rec.tasks.item_names import ItemNames
+from p5rec.tasks.view import CorpusView
 
 USERS, ITEMS, EACH = 12, 40, 8
 

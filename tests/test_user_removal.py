@@ -33,9 +33,10 @@ from p5rec.prompting.instances import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import PairPrompts
 from p5rec.prompting.source import ExampleSource, PromptsConfig
+from p5rec.tasks.item_names import ItemNames
 from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
-from p5rec.tasks.view import CorpusView, ItemNames
+from p5rec.tasks.view import CorpusView
 
 REMOVED, ONLY = "user 7", "item only"
 USERS, ITEMS, EACH = 30, 40, 16

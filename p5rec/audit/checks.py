@@ -13,7 +13,8 @@ from p5rec.core.types import Corpus
 from p5rec.ids.tokens import item_strings
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig
-from p5rec.tasks.view import CorpusView, item_names
+from p5rec.tasks.item_names import item_names
+from p5rec.tasks.view import CorpusView
 
 from .chronology import audit_codes, audit_ids
 from .findings import Finding, with_file_rows

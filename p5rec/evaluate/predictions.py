@@ -18,8 +18,9 @@ from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
 from p5rec.recommend.list_files import ABOUT, LISTS, read_lists
 from p5rec.recommend.model_predictions import read_prompted
+from p5rec.tasks.item_names import ItemNames
 from p5rec.tasks.predictions import RankedItems
-from p5rec.tasks.view import CorpusView, ItemNames, unnamed_view
+from p5rec.tasks.view import CorpusView, unnamed_view
 
 from .config import RANKED_LISTS, entry_name
 from .cost import FACTS, training_facts

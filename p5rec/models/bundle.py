@@ -24,8 +24,9 @@ from p5rec.core.types import Corpus, Histories
 from p5rec.data.knowledge import Knowledge
 from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
+from p5rec.tasks.item_names import item_names
 from p5rec.tasks.literal import Literal
-from p5rec.tasks.view import DATA_ALONE, CorpusView, Shown, item_names
+from p5rec.tasks.view import DATA_ALONE, CorpusView, Shown
 
 from .config import HeadsConfig, ItemHeadConfig, PointSettings
 from .inputs import CodeLayout

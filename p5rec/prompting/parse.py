@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from p5rec.tasks.fields import NO, YES, TargetType
+from p5rec.tasks.item_names import ItemNames
 from p5rec.tasks.literal import squeeze
-from p5rec.tasks.view import ItemNames, Scale
+from p5rec.tasks.view import Scale
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?!\w)")
 OUT_OF = re.compile(r"(?:/|out of)\s*$")

@@ -14,9 +14,10 @@ from p5rec.core.rng import derive_rng, id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
 from p5rec.data.points import Points
 from p5rec.tasks.fields import FIELDS, Kind, Record, Value
+from p5rec.tasks.item_names import ItemNames
 from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
-from p5rec.tasks.view import CorpusView, ItemNames
+from p5rec.tasks.view import CorpusView
 
 from . import fewshot
 from .template import Template

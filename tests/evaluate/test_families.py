@@ -17,8 +17,9 @@ from p5rec.evaluate.samples import family_samples
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.generative.method import Generative
 from p5rec.recommend.rating_sequences import SEQUENCE_INPUT
+from p5rec.tasks.item_names import ItemNames
 from p5rec.tasks.predictions import Choices, Clicks, RankedItems, Ratings, Verdicts
-from p5rec.tasks.view import CorpusView, ItemNames
+from p5rec.tasks.view import CorpusView
 
 RATINGS = [5.0, 1.0, 3.0, 4.0]
 

@@ -13,8 +13,9 @@ from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.evaluate.samples import family_samples, list_samples, sample_rows
+from p5rec.tasks.item_names import ItemNames
 from p5rec.tasks.predictions import KINDS, Predictions
-from p5rec.tasks.view import CorpusView, ItemNames
+from p5rec.tasks.view import CorpusView
 
 
 def test_half_of_the_samples_are_correct_where_possible() -> None:

@@ -28,8 +28,9 @@ from p5rec.methods.systems.palr.predictor import load
 from p5rec.methods.systems.palr.profiles import Profiles
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, PromptsConfig
+from p5rec.tasks.item_names import ItemNames, titles_as_ids
 from p5rec.tasks.lists import following
-from p5rec.tasks.view import CorpusView, ItemNames, titles_as_ids
+from p5rec.tasks.view import CorpusView
 from p5rec.train.learner import training_prompts
 
 pytestmark = pytest.mark.system("palr")

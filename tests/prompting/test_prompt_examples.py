@@ -15,10 +15,11 @@ from p5rec.prompting import fewshot
 from p5rec.prompting.instances import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
+from p5rec.tasks.item_names import ItemNames
 from p5rec.tasks.literal import literal
 from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
-from p5rec.tasks.view import CorpusView, ItemNames
+from p5rec.tasks.view import CorpusView
 
 OFFERS = {"candidates", "candidate_titles", "options", "title_options"}
 EVEN = dict.fromkeys(

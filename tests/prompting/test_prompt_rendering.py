@@ -18,10 +18,11 @@ from p5rec.prompting.parse import ParsedItem, ParsedRating, ParsedText, ParsedYe
 from p5rec.prompting.render import render, to_messages, words
 from p5rec.prompting.sample import sample_records
 from p5rec.tasks.fields import FIELDS
+from p5rec.tasks.item_names import ItemNames
 from p5rec.tasks.literal import squeeze
 from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
-from p5rec.tasks.view import CorpusView, ItemNames
+from p5rec.tasks.view import CorpusView
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = runpy.run_path(str(ROOT / "scripts" / "record_golden_prompts.py"))

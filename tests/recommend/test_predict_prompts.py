@@ -35,9 +35,10 @@ from p5rec.recommend.model_predictions import predict_model, read_prompted
 from p5rec.recommend.pairs import PairRater
 from p5rec.recommend.ratings import estimate_ratings, preferred_estimate, rate, rating_histories
 from p5rec.recommend.serving import ServingConfig
+from p5rec.tasks.item_names import ItemNames
 from p5rec.tasks.predictions import Choices, RankedPredictions, Ratings, read_predictions
 from p5rec.tasks.registry import TASKS
-from p5rec.tasks.view import CorpusView, ItemNames
+from p5rec.tasks.view import CorpusView
 
 ITEMS = 24
 DECODE = DecodeConfig(k=12, beams=24, max_new_tokens=4)

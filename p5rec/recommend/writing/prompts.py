@@ -15,8 +15,9 @@ from p5rec.prompting.render import render
 from p5rec.prompting.template import Template
 from p5rec.tasks.base import Task
 from p5rec.tasks.fields import FIELDS, Record
+from p5rec.tasks.item_names import ItemNames
 from p5rec.tasks.literal import Literal
-from p5rec.tasks.view import CorpusView, ItemNames
+from p5rec.tasks.view import CorpusView
 
 from .config import TextsConfig
 

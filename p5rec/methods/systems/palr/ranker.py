@@ -27,7 +27,7 @@ from p5rec.recommend.generation import generate
 from p5rec.recommend.prompt_predictions import encode_prompts
 from p5rec.recommend.title_lists import WrittenLists, write_lists
 from p5rec.tasks.fields import Record, Value
-from p5rec.tasks.view import item_names
+from p5rec.tasks.item_names import item_names
 
 from .profiles import Profiles
 from .settings import PalrSettings

@@ -115,7 +115,7 @@ class TitleSearch:
 
     def __init__(self, bundle: Any, catalogue: DialogueCatalogue, batch_tokens: int) -> None:
         from p5rec.models.title_lines import title_lines
-        from p5rec.tasks.view import titles_as_ids
+        from p5rec.tasks.item_names import titles_as_ids
 
         self.bundle, self.topics, self.batch_tokens = bundle, catalogue.topics, batch_tokens
         names = titles_as_ids(catalogue.titles, bundle.literal)
