@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from p5rec.core.errors import input_error
+from p5rec.core.paths import answers_home, files_in
 
 if TYPE_CHECKING:
     from p5rec.core.inventory import Entry
@@ -29,13 +30,16 @@ def _root() -> None:
 @app.command()
 def ls() -> None:
     """List every stage, least recently used first: size, age, the runs that use it, and the command
-    that made it."""
+    that made it. Answers of endpoints are counted."""
     from p5rec.core.inventory import entries
 
     every = entries(_store())
     for entry in every:
         print(_line(entry))
     print(f"{len(every)} in {_store()}, {_size(sum(entry.size for entry in every))}")
+    if answers := _answers():
+        size = _size(sum(path.stat().st_size for path in answers))
+        print(f"{len(answers)} answers of endpoints in {answers_home()}, {size}")
 
 
 @app.command()
@@ -46,6 +50,12 @@ def prune(
     larger_than: Annotated[str, typer.Option(help="Stages larger than this: 500MB, 2GB.")] = "",
     unreachable: Annotated[
         bool, typer.Option("--unreachable", help="Stages that no run's folder uses.")
+    ] = False,
+    answers: Annotated[
+        bool,
+        typer.Option(
+            "--answers", help="Also answers of endpoints, with --older-than those not read since."
+        ),
     ] = False,
     max_size: Annotated[
         str,
@@ -62,15 +72,16 @@ def prune(
 
     Leftovers of interrupted and killed runs, training checkpoints included, and damaged stages are
     always deleted. Finished stages are deleted if they meet all given options. Stages in use by a
-    running process stay.
+    running process stay. An answer of an endpoint was paid for: --answers alone deletes it.
     """
     from p5rec.core.inventory import LEFT, entries, remove
 
     root = _store()
     every = entries(root)
+    age = _number("--older-than", older_than, SECONDS)
     candidates = _chosen(
         every,
-        _number("--older-than", older_than, SECONDS),
+        age,
         _number("--larger-than", larger_than, BYTES),
         unreachable,
         _number("--max-size", max_size, BYTES),
@@ -86,8 +97,19 @@ def prune(
     what = f"{len(deleted) - left} stages and {left} leftover files"
     size = _size(sum(entry.size for entry in deleted))
     print(f"{'deleted' if delete else 'would delete'} {what}, {size}")
-    if deleted and not delete:
+    old = _answers(time.time() - (age or 0)) if answers else []
+    if answers:
+        print(f"{'deleted' if delete else 'would delete'} {len(old)} answers of endpoints")
+    for path in old if delete else ():
+        path.unlink(missing_ok=True)
+    if (deleted or old) and not delete:
         print("repeat with --delete to delete them")
+
+
+def _answers(before: float | None = None) -> list[Path]:
+    """The files of cached answers; those last read before a time."""
+    files = files_in(answers_home()).values()
+    return [path for path in files if before is None or path.stat().st_mtime <= before]
 
 
 def _chosen(

@@ -25,6 +25,11 @@ def cache_home() -> Path:
     return (Path(base).expanduser() if base else Path.home() / ".cache") / "p5rec"
 
 
+def answers_home() -> Path:
+    """The folder of the cached answers of endpoints, a file each."""
+    return cache_home() / "answers"
+
+
 def files_in(folder: Path, prefix: str = "") -> dict[str, Path]:
     """The files in ``folder`` and its subfolders, by ``prefix`` and their path in it."""
     files = (path for path in folder.rglob("*") if path.is_file())

@@ -19,7 +19,7 @@ from p5rec.core.content import content_hash
 from p5rec.core.errors import UserError
 from p5rec.core.inventory import FINISHED, entries, remove
 from p5rec.core.locks import exclusive_lock, print_waiting
-from p5rec.core.paths import cache_home, files_in
+from p5rec.core.paths import answers_home, files_in
 from p5rec.core.recipes import RECORD
 from p5rec.core.using import in_use
 from p5rec.data.named_pairs import EVERY
@@ -35,7 +35,6 @@ from .stages import Stage, Stages
 
 LOCK = ".lock"
 POLL = 1.0  # seconds between looks at stages in use
-ANSWERS = "answers"  # of endpoints, under the cache
 TEXTS = "texts"  # the stage of texts that a language model writes
 VERIFY = "p5rec forget verify {} --rederive"
 
@@ -149,7 +148,7 @@ def _delete(root: Path, held: Iterable[str], answers_before: float) -> dict[str,
                 )
         elif entry.state != FINISHED:
             deleted["leftovers deleted"] += remove(entry, root)
-    for path in files_in(cache_home() / ANSWERS).values():
+    for path in files_in(answers_home()).values():
         if path.stat().st_mtime < answers_before:
             path.unlink()
             deleted["answers deleted"] += 1

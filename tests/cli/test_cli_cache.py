@@ -177,3 +177,19 @@ def test_an_invalid_size_is_one_line(p5rec: Any, option: str) -> None:
     code, _, err = p5rec("cache", "prune", option, "2 apples")
     assert (code, len(err.splitlines())) == (2, 1)
     assert f"{option}: expected an amount such as 500MB or 2GB" in err
+
+
+def test_answers_of_endpoints_are_counted_and_deleted_by_age(p5rec: Any, home: Path) -> None:
+    files = [home / "answers" / name / f"{name}.json" for name in ("ab", "cd")]
+    for path, days in zip(files, (0, 40), strict=True):
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+        then = time.time() - days * DAY
+        os.utime(path, (then, then))
+    assert f"2 answers of endpoints in {home / 'answers'}, 4 B\n" in p5rec("cache", "ls")[1]
+    prune = ("cache", "prune", "--older-than", "30d")
+    assert "answers" not in p5rec(*prune, "--delete")[1]
+    assert "would delete 1 answers of endpoints" in p5rec(*prune, "--answers")[1]
+    assert all(path.exists() for path in files)
+    assert "deleted 1 answers of endpoints" in p5rec(*prune, "--answers", "--delete")[1]
+    assert [path.exists() for path in files] == [True, False]

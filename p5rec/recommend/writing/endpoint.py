@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from p5rec.core.errors import UserError
-from p5rec.core.paths import cache_home
+from p5rec.core.paths import answers_home
 from p5rec.core.progress import progress_bar
 from p5rec.prompting.render import to_messages
 from p5rec.tasks.literal import Literal as Escape
@@ -71,7 +71,7 @@ class Endpoint(GeneratorConfig):
                     f"{self.key_variable}, got none; set it and run again"
                 )
         client = Client(f"{self.url}/chat/completions", key, self.timeout, self.retries)
-        return EndpointWriter(self, client, AnswerCache(cache_home() / "answers"))
+        return EndpointWriter(self, client, AnswerCache(answers_home()))
 
     def settings(self) -> dict[str, Any]:
         """See :class:`.port.GeneratorConfig`."""
