@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ..topics import Topics
-from .steps import Call, State, Step
+from .hearing import heard
+from .steps import Call, State, Step, Wishes, wishes_text
 
 FACTS = 2  # known about a user from the history, at most
 LEAST = 2  # events behind a fact
@@ -185,7 +186,13 @@ class Dialogue:
             "state": self.state.text(self.topics),
             "results": self.results(),
             "utterance": self.topics.marked(self.utterance) or "-",
+            "heard": wishes_text(self.heard, self.topics) if self.opens else "-",
         }
+
+    @property
+    def heard(self) -> Wishes:
+        """What the grammar of wishes hears in the user's last words (:mod:`.hearing`)."""
+        return heard(self.topics, self.utterance)
 
     def results(self) -> str:
         """The turn, and the number of results, rounded to its first digit above ten."""

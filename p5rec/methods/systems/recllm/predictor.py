@@ -78,9 +78,10 @@ class RecllmPredictor:
     @cached_property
     def manager(self) -> Manager:
         """What decides the next step."""
-        if self.method.manager == "model":
+        rule, understand = self.method.manager, self.method.understand
+        if rule == "model":
             return ModelManager.of(self.bundle, self.method, self.catalogue.topics)
-        return RuledManager(self.method.manager)
+        return RuledManager(rule, "exact" if understand == "exact" else "heard")
 
     def chat(self, history: Sequence[str] = (), profile: Sequence[Told | Fact | str] = ()) -> Chat:
         """A conversation with a user.
