@@ -358,6 +358,27 @@ def test_a_transcript_follows_from_its_event_alone(corpus: Corpus) -> None:
     assert texts[0] == texts[1]
 
 
+def test_wishes_of_an_earlier_dialogue_are_facts(root: Path, corpus: Corpus) -> None:
+    view = unnamed_view(corpus)
+    rows = DIALOGUE.rows(view, "test")
+    known = {
+        memory: opened(Recllm(**TINY, manager="information", memory=memory), corpus, root)._facts(
+            view, rows, 0
+        )
+        for memory in ("dialogue", "none")
+    }
+    assert [*known["none"]] == [()] * len(rows)
+    said = 0
+    for row, facts in zip(rows.tolist(), known["dialogue"], strict=True):
+        (event,) = {event for fact in facts for event in fact.events} or {-1}
+        own = view.topics.of_item(int(corpus.interactions.items[event]))
+        assert event == -1 or event == view.past(row)[-1]
+        assert all((fact.value in own) == fact.liked for fact in facts)
+        assert all(view.topics.values[fact.value] in fact.text for fact in facts)
+        said += len(facts)
+    assert said > len(rows) / 2
+
+
 def test_facts_come_from_liked_events(ruled: Any) -> None:
     chat = ruled.chat(["i0", "i1", "i2"])  # amber things
     assert Fact("likes amber", chat.dialogue.topics.index["amber"], True, (0, 1, 2)) in (

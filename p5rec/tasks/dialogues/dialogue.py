@@ -56,6 +56,19 @@ def facts_from(topics: Topics, items: np.ndarray, events: Sequence[int]) -> tupl
     )
 
 
+def facts_uttered(topics: Topics, wishes: Wishes, event: int) -> tuple[Fact, ...]:
+    """Facts about a user: the last wishes of an earlier dialogue.
+
+    Args:
+        wishes: oldest first.
+        event: row of the event that the dialogue was about.
+    """
+    return tuple(
+        Fact(f"{'likes' if wanted else 'dislikes'} {topics.values[n]}", n, wanted, (event,))
+        for n, wanted in wishes[-FACTS:]
+    )
+
+
 class Query(NamedTuple):
     """What a retriever reads.
 

@@ -72,8 +72,11 @@ class RecllmSettings(Method):
     values that the words name alone. ``free``: about all values, for a language model that knows
     synonyms. ``exact``: a control knows the forms of simulated words.
     """
-    memory: bool = True
-    """Show facts about the user from the history, and let them change the order."""
+    memory: Literal["history", "dialogue", "none"] = "history"
+    """Facts about the user that are shown and change the order. ``history``: values that liked
+    items have more often than others. ``dialogue``: wishes of an earlier dialogue. In an
+    evaluation, the user wanted the last liked item of the history then. ``none``: no facts.
+    """
     turns: int = Field(5, ge=1)
     """Answers of the system, at most."""
     listed: int = Field(5, ge=1)
