@@ -111,3 +111,9 @@ def test_the_suggested_base_needs_users_items_and_times_alone(mine: Mine) -> Non
     (mine.folder / "bare.csv").write_text("\n".join(line.rpartition(",")[0] for line in log))
     corpus: Corpus = build(DataConfig(source="table", path=str(mine.folder / "bare.csv")))[0]
     check_data(methods_of(config), config.evaluate.prompts, corpus)
+
+
+def test_a_generative_method_does_not_converse(p5rec: Any, mine: Mine) -> None:
+    tasks = ("methods.mine.train.tasks={dialogue: {}}", "evaluate.prompts={dialogue: 5}")
+    (line,) = lines(p5rec("run", mine.config, *tasks))
+    assert "got 'dialogue', which methods of kind recllm answer" in line

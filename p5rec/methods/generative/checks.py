@@ -25,6 +25,8 @@ from p5rec.train.learner import (
     unknown_tasks,
 )
 
+CHAT = "chat"  # capability of a task whose queries methods of the kind recllm alone answer
+
 
 def check(method: LearnerConfig, name: str, ids: Mapping[str, IdsConfig]) -> Iterator[str]:
     """One line for each error of the config, found without the data; it starts with its key.
@@ -75,6 +77,11 @@ def data_errors(method: LearnerConfig, corpus: Corpus, families: Collection[str]
             yield f"{reason}; {todo}"
         elif family in families and (reason := TASKS.get(task).unavailable(view, "test")):
             yield f"{reason}; take it out of evaluate.prompts"
+        elif family in families and TASKS.get(task).capability == CHAT:
+            yield (
+                "train.tasks: expected prompts that a generative method answers, got "
+                f"{family!r}, which methods of kind recllm answer; take it out of evaluate.prompts"
+            )
 
 
 def _needing_codes(method: LearnerConfig, library: PromptLibrary) -> Iterator[str]:
