@@ -21,9 +21,9 @@ import p5rec
 from p5rec.core.rng import derive_rng, id_keys
 from p5rec.core.types import Catalog
 from p5rec.metrics.intervals import Interval, bootstrap, mean_of, paired
-from p5rec.recommend.steering.parse import parse_wish
-from p5rec.recommend.steering.vocabulary import Vocabulary
-from p5rec.recommend.steering.wish import Wish
+from p5rec.tasks.wishes.parse import parse_wish
+from p5rec.tasks.wishes.vocabulary import Vocabulary
+from p5rec.tasks.wishes.wish import Wish
 
 K, SEED = 10, 0
 

@@ -31,8 +31,8 @@ from .frames import Frame, Kind, kind_of, to_kind
 from .queries import Ids, Requests, allowed_of, pairs_of
 
 if TYPE_CHECKING:  # a model makes lists for histories without data
-    from p5rec.recommend.steering.vocabulary import Vocabulary
-    from p5rec.recommend.steering.wish import Wish
+    from p5rec.tasks.wishes.vocabulary import Vocabulary
+    from p5rec.tasks.wishes.wish import Wish
 
     from .dataset import Dataset
     from .profiles import Profiles
@@ -146,7 +146,7 @@ class Model:
         Raises:
             UserError: nothing was understood.
         """
-        from p5rec.recommend.steering.parse import parse_wish
+        from p5rec.tasks.wishes.parse import parse_wish
 
         similarity = None
         if vectors is not None:
@@ -375,7 +375,7 @@ class Model:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The values of its items' attributes."""
-        from p5rec.recommend.steering.vocabulary import Vocabulary
+        from p5rec.tasks.wishes.vocabulary import Vocabulary
 
         return Vocabulary(self.dataset.corpus.catalog if self.dataset else self.catalog)
 

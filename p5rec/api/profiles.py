@@ -13,8 +13,8 @@ from p5rec.recommend.people.facts import Fact
 from p5rec.recommend.people.feedback import FeedbackStore
 from p5rec.recommend.people.folder import people_folder
 from p5rec.recommend.people.profile import ProfileBook
-from p5rec.recommend.steering.vocabulary import Vocabulary
-from p5rec.recommend.steering.wish import Term, Wish
+from p5rec.tasks.wishes.vocabulary import Vocabulary
+from p5rec.tasks.wishes.wish import Term, Wish
 
 from .dataset import Dataset
 from .frames import Frame, column_names, to_kind, to_polars

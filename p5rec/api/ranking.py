@@ -14,8 +14,8 @@ from p5rec.core.types import Catalog, RankedLists
 from p5rec.decode.allowed import Allowed
 from p5rec.recommend.requests import check_items_left
 from p5rec.recommend.steering.steer import depth_of
-from p5rec.recommend.steering.wish import Term, Wish
 from p5rec.recommend.steering.wished import Wished, check_catalog
+from p5rec.tasks.wishes.wish import Term, Wish
 
 from .queries import Requests
 

@@ -31,6 +31,10 @@ def chat(
         list[str] | None,
         typer.Option(help='A fact about you: --fact "likes Comedy". Repeatable.'),
     ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(help="Your id: what you wrote with `p5rec profile RUN --add` is known, too."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a turn.")] = False,
 ) -> None:
     """Talk with a conversational recommender, a line a turn, until the end of the input.
@@ -41,11 +45,28 @@ def chat(
 
     folder = _chatting(model, method)
     predictor: Any = read_method(folder).open_predictor(folder)
-    session = predictor.chat(liked or (), fact or ())
+    session = predictor.chat(liked or (), (*_written(model, user), *(fact or ())))
     asks = sys.stdin.isatty() and not as_json
     while words := (_line() if asks else sys.stdin.readline().strip()):
         turn = session.say(words)
         print(json.dumps(asdict(turn), ensure_ascii=False) if as_json else turn.text)
+
+
+def _written(model: Path, user: str | None) -> list[str]:
+    """The sentences that a user wrote about themselves; they are shown on the standard error."""
+    if user is None:
+        return []
+    from p5rec.core.terminal import printable
+    from p5rec.recommend.people.edits import EditStore
+    from p5rec.recommend.people.folder import people_folder
+
+    folder = people_folder(model)
+    known = [own.text for own in EditStore(folder).read(user).written]
+    for text in known:
+        print(printable(f"known: {text}"), file=sys.stderr)
+    if not known:
+        print(printable(f"known: nothing; {user} wrote nothing in {folder}"), file=sys.stderr)
+    return known
 
 
 def _line() -> str:

@@ -14,7 +14,7 @@ from p5rec.core.terminal import printable
 
 if TYPE_CHECKING:
     from p5rec.core.types import Catalog
-    from p5rec.recommend.steering.wish import Wish
+    from p5rec.tasks.wishes.wish import Wish
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class WishOptions:
         """
         if self.wish is None:
             return None
-        from p5rec.recommend.steering.parse import parse_wish
-        from p5rec.recommend.steering.vocabulary import Vocabulary
+        from p5rec.tasks.wishes.parse import parse_wish
+        from p5rec.tasks.wishes.vocabulary import Vocabulary
 
         similarity = None
         if self.wish_vectors is not None:

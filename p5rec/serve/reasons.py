@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from p5rec.recommend.steering.vocabulary import Vocabulary
 from p5rec.recommend.tools.tool import Rows
+from p5rec.tasks.wishes.vocabulary import Vocabulary
 
 MOST = 3  # statements, and items named in one
 

@@ -151,7 +151,7 @@ DIALOGUE = Task(
     metrics=("success@5", "turns", "tool accuracy"),
     rows=rows,
     build=_build,
-    source_fields=("facts", "state", "results", "utterance"),
+    source_fields=("facts", "state", "results", "utterance", "heard"),
     target_fields=("step",),
     needs=(("attributes",),),
 )

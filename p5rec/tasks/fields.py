@@ -137,6 +137,9 @@ FIELDS: Mapping[str, Field] = {
     "utterance": Field(
         "text", "the user's last words, `[values]` marked; `-` within a turn", "attributes"
     ),
+    "heard": Field(
+        "text", "the wishes that a grammar reads in these words; `-` within a turn", "attributes"
+    ),
     "step": Field("text", "the next step: the new wishes, and a tool call", "attributes"),
 }
 

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dialogue_world import dialogue_world, fitted, opened
+from dialogue_world import COLOURS, SHAPES, dialogue_world, fitted, opened
 from tiny_models import scratch
 from typer.testing import CliRunner
 
 from p5rec.cli.main import app
 from p5rec.core.errors import UserError
+from p5rec.core.recipes import RECORD
 from p5rec.methods.systems.recllm.method import Recllm
+from p5rec.recommend.people.edits import EditStore
+from p5rec.recommend.people.folder import people_folder
 
 METHOD = Recllm(
     ranker={"kind": "popularity", "tune": {}},
@@ -30,6 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     opened(METHOD, corpus, fitted(METHOD, corpus, root))
     (root / "run" / "models").mkdir(parents=True)
     (root / "model-0").rename(root / "run" / "models" / "talks")
+    (root / "run" / RECORD).touch()
     return root / "run"
 
 
@@ -54,6 +58,26 @@ def test_words_without_json(model: Path) -> None:
     head, *items = outcome.stdout.splitlines()
     assert head.endswith("?")
     assert [line[:2] for line in items] == ["1.", "2."]
+
+
+def test_what_a_user_wrote_is_known(model: Path) -> None:
+    people = EditStore(people_folder(model))
+    people.add("ann", "more fawn")
+    people.add("ann", "never coral")
+    for folder in (model, model / "models" / "talks"):
+        known = said(str(folder), "--user", "ann", "--json", lines="hello\n")
+        assert known.exit_code == 0, known.output
+        assert known.stderr.splitlines() == ["known: more fawn", "known: never coral"]
+        (turn,) = map(json.loads, known.stdout.splitlines())
+        unknown = said(str(folder), "--user", "bob", "--json", lines="hello\n")
+        assert "known: nothing; bob wrote nothing in" in unknown.stderr
+        (other,) = map(json.loads, unknown.stdout.splitlines())
+        colours = [
+            [COLOURS[int(item["id"][1:]) // len(SHAPES)] for item in each["items"]]
+            for each in (turn, other)
+        ]
+        assert set(colours[0]) == {"fawn"}
+        assert "fawn" not in colours[1]
 
 
 def test_errors_are_one_line(model: Path, tmp_path: Path) -> None:

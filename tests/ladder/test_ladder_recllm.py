@@ -19,7 +19,7 @@ METHOD = Recllm(
     backbone=scratch(width=64, layers=2, feedforward=128, items="tokens"),
     prompts={"templates": ["dialogue.without-memory"], "list_length": 3},
     listed=3,
-    memory=False,
+    memory="none",
     phrasings="training",
     together=64,
     train={

@@ -21,6 +21,7 @@ from p5rec.methods.systems.recllm.reasons import statements
 from p5rec.methods.systems.recllm.steps_grammar import StepGrammars
 from p5rec.tasks.dialogue import DIALOGUE, popular_order, transcript
 from p5rec.tasks.dialogues.dialogue import AttributeSearch, Dialogue, Fact, Query
+from p5rec.tasks.dialogues.hearing import heard
 from p5rec.tasks.dialogues.play import play
 from p5rec.tasks.dialogues.policies import RuledManager
 from p5rec.tasks.dialogues.steps import TOOLS, Call, State, Step, read_step
@@ -129,7 +130,7 @@ def test_every_step_of_a_random_model_is_a_valid_call(predictor: Any, corpus: Co
 
 
 def test_the_grammar_has_no_other_step(corpus: Corpus, topics: Topics) -> None:
-    grammars, free = StepGrammars(topics), StepGrammars(topics, named=False)
+    grammars, free = StepGrammars(topics), StepGrammars(topics, "free")
     dialogue = Dialogue(topics, popular_order(unnamed_view(corpus)))
     dialogue.hear("no amber please")
     right, other = "no amber > ask colour: Which colour?", "no coral > search"
@@ -142,6 +143,68 @@ def test_the_grammar_has_no_other_step(corpus: Corpus, topics: Topics) -> None:
     dialogue.asked.add(topics.names.index("colour"))
     assert not free.of(dialogue).matches(right)  # a question comes once
     assert len(right) <= grammars.longest
+
+
+def test_words_are_heard_as_wishes_with_signs() -> None:
+    topics, _ = spoken_topics()
+
+    def wishes(words: str) -> str:
+        return State(heard(topics, words)).text(topics)
+
+    assert wishes("Something funny, nothing scary") == "with Comedy, no Horror"
+    assert wishes("comedies from the nineties") == "with Comedy, with 1990s"
+    assert wishes("not too scary, from the 80s") == "no Horror, with 1980s"
+    assert wishes("more comedy, no comedy") == "no Comedy"
+    for words in ("", "hello", "something lighter", "Star Wars", "before 1990", "no scary comedy"):
+        assert wishes(words) == "any"
+    assert wishes("comedy or horror or 1980s or 1990s").count(",") == 2  # as many as in a step
+
+
+def test_values_that_are_heard_can_be_wished_for() -> None:
+    topics, dialogue = spoken_topics()
+    dialogue.hear("something funny")
+    right, other = "with Comedy > search", "with Horror > search"
+    matches = {
+        way: [StepGrammars(topics, way).of(dialogue).matches(text) for text in (right, other)]
+        for way in ("heard", "named", "free")
+    }
+    assert matches == {"heard": [True, False], "named": [False, False], "free": [True, True]}
+    assert dialogue.values()["heard"] == "with Comedy"
+    dialogue.hear("Comedy")  # named, and nothing else heard
+    assert StepGrammars(topics).of(dialogue).matches("no Comedy > search")  # the model decides
+    dialogue.utterance = ""
+    assert dialogue.values()["heard"] == "-"
+
+
+def test_rules_read_with_the_grammar_or_know_the_forms() -> None:
+    _, dialogue = spoken_topics()
+    for words, by_grammar, by_form in (
+        ("something funny", ((2, True),), ()),
+        ("I want Comedy", ((2, True),), ((2, True),)),
+        ("Everything that is not Comedy", ((2, False),), ((2, False),)),
+    ):
+        dialogue.hear(words)
+        read = [RuledManager("recommend", way).steps([dialogue])[0].wishes
+                for way in ("heard", "exact")]  # fmt: skip
+        assert read == [by_grammar, by_form]
+
+
+def test_settings_of_reading_fit_the_manager_and_the_prompt() -> None:
+    for wrong in ({"understand": "exact"}, {"manager": "random", "understand": "named"}):
+        with pytest.raises(ValueError, match="understand: expected"):
+            Recllm(**TINY, **wrong)
+    alone = {**TINY, "prompts": {"templates": ["dialogue.words-alone", "explanation.because"]}}
+    (line,) = Recllm(**alone).check({})
+    assert "expected a template with {heard}, got dialogue.words-alone" in line
+    assert not [*Recllm(**alone, understand="named").check({})]
+    assert not [*Recllm(**TINY).check({})]
+
+
+def spoken_topics() -> tuple[Topics, Dialogue]:
+    """Topics with English values, and a dialogue about four items."""
+    values = ("1980s", "1990s", "Comedy", "Horror")
+    topics = Topics(("decade", "genre"), values, np.array([0, 0, 1, 1]), np.eye(4, dtype=bool))
+    return topics, Dialogue(topics, np.arange(4))
 
 
 def test_steps_are_read_as_they_are_written(topics: Topics) -> None:
@@ -293,6 +356,27 @@ def test_a_transcript_follows_from_its_event_alone(corpus: Corpus) -> None:
         for view in (first, second)
     ]
     assert texts[0] == texts[1]
+
+
+def test_wishes_of_an_earlier_dialogue_are_facts(root: Path, corpus: Corpus) -> None:
+    view = unnamed_view(corpus)
+    rows = DIALOGUE.rows(view, "test")
+    known = {
+        memory: opened(Recllm(**TINY, manager="information", memory=memory), corpus, root)._facts(
+            view, rows, 0
+        )
+        for memory in ("dialogue", "none")
+    }
+    assert [*known["none"]] == [()] * len(rows)
+    said = 0
+    for row, facts in zip(rows.tolist(), known["dialogue"], strict=True):
+        (event,) = {event for fact in facts for event in fact.events} or {-1}
+        own = view.topics.of_item(int(corpus.interactions.items[event]))
+        assert event == -1 or event == view.past(row)[-1]
+        assert all((fact.value in own) == fact.liked for fact in facts)
+        assert all(view.topics.values[fact.value] in fact.text for fact in facts)
+        said += len(facts)
+    assert said > len(rows) / 2
 
 
 def test_facts_come_from_liked_events(ruled: Any) -> None:

@@ -18,10 +18,10 @@ from p5rec.recommend.people.edits import EditStore
 from p5rec.recommend.people.feedback import FeedbackStore
 from p5rec.recommend.people.folder import people_folder
 from p5rec.recommend.people.profile import ProfileBook, preferred
-from p5rec.recommend.steering.parse import parse_wish
-from p5rec.recommend.steering.vocabulary import Vocabulary
-from p5rec.recommend.steering.wish import Term
 from p5rec.recommend.steering.wished import Wished
+from p5rec.tasks.wishes.parse import parse_wish
+from p5rec.tasks.wishes.vocabulary import Vocabulary
+from p5rec.tasks.wishes.wish import Term
 
 N, USERS, EACH, K = 120, 6, 12, 10
 CATALOG = shelf(N)

@@ -10,9 +10,9 @@ from movie_shelf import InOrder, requests, shelf, with_genre
 
 from p5rec.core.types import RankedLists
 from p5rec.decode.allowed import Allowed
-from p5rec.recommend.steering.parse import parse_wish
 from p5rec.recommend.steering.steer import Steered, Steering
-from p5rec.recommend.steering.vocabulary import Vocabulary
+from p5rec.tasks.wishes.parse import parse_wish
+from p5rec.tasks.wishes.vocabulary import Vocabulary
 
 N, K = 600, 10  # more items than the depth of a search
 CATALOG = shelf(N)

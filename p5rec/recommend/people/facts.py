@@ -11,9 +11,8 @@ from functools import cached_property
 import numpy as np
 
 from p5rec.core.types import Corpus
-
-from ..steering.vocabulary import Vocabulary
-from ..steering.wish import Sign, Term
+from p5rec.tasks.wishes.vocabulary import Vocabulary
+from p5rec.tasks.wishes.wish import Sign, Term
 
 LEAST = 3  # events of a fact
 SURE = 2.0  # standard errors from what is usual

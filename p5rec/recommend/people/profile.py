@@ -13,10 +13,10 @@ import numpy as np
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.core.words import words_of
+from p5rec.tasks.wishes.parse import parse_wish
+from p5rec.tasks.wishes.vocabulary import Vocabulary
+from p5rec.tasks.wishes.wish import Sign, Term, Wish
 
-from ..steering.parse import parse_wish
-from ..steering.vocabulary import Vocabulary
-from ..steering.wish import Sign, Term, Wish
 from .edits import EditStore, check_fact
 from .facts import EventFacts, Fact
 

@@ -11,8 +11,7 @@ from p5rec.core.errors import input_error
 from p5rec.core.rng import id_keys
 from p5rec.core.types import Catalog
 from p5rec.data.vector_store import VectorStore
-
-from .parse import Similarity
+from p5rec.tasks.wishes.parse import Similarity
 
 NEAREST = 100  # items that match words
 

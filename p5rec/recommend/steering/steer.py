@@ -17,9 +17,9 @@ import numpy as np
 
 from p5rec.core.types import Histories, RankedLists
 from p5rec.decode.allowed import Allowed, ItemLists
+from p5rec.tasks.wishes.wish import Sign, Term
 
 from ..protocols import Recommender
-from .wish import Sign, Term
 
 DEPTH = 100  # positions of the recommender's own list that are read, at least
 PER_ITEM = 5  # ... and for each item of the list

@@ -15,11 +15,11 @@ import polars as pl
 from p5rec.core.errors import input_error
 from p5rec.core.types import Catalog, Histories, RankedLists
 from p5rec.decode.allowed import Allowed
+from p5rec.tasks.wishes.wish import Term, Wish, matches
 
 from ..lists import to_frame
 from ..protocols import Recommender
 from .steer import Steered, Steering
-from .wish import Term, Wish, matches
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ..topics import Topics
-from .steps import Call, State, Step
+from .hearing import heard
+from .steps import Call, State, Step, Wishes, wishes_text
 
 FACTS = 2  # known about a user from the history, at most
 LEAST = 2  # events behind a fact
@@ -52,6 +53,19 @@ def facts_from(topics: Topics, items: np.ndarray, events: Sequence[int]) -> tupl
         Fact(f"likes {topics.values[n]}", n, True, tuple(np.array(events)[has[:, n]].tolist()))
         for n in best
         if lift[n] > 0 and has[:, n].sum() >= LEAST
+    )
+
+
+def facts_uttered(topics: Topics, wishes: Wishes, event: int) -> tuple[Fact, ...]:
+    """Facts about a user: the last wishes of an earlier dialogue.
+
+    Args:
+        wishes: oldest first.
+        event: row of the event that the dialogue was about.
+    """
+    return tuple(
+        Fact(f"{'likes' if wanted else 'dislikes'} {topics.values[n]}", n, wanted, (event,))
+        for n, wanted in wishes[-FACTS:]
     )
 
 
@@ -185,7 +199,13 @@ class Dialogue:
             "state": self.state.text(self.topics),
             "results": self.results(),
             "utterance": self.topics.marked(self.utterance) or "-",
+            "heard": wishes_text(self.heard, self.topics) if self.opens else "-",
         }
+
+    @property
+    def heard(self) -> Wishes:
+        """What the grammar of wishes hears in the user's last words (:mod:`.hearing`)."""
+        return heard(self.topics, self.utterance)
 
     def results(self) -> str:
         """The turn, and the number of results, rounded to its first digit above ten."""

@@ -1,6 +1,7 @@
 """Managers that follow a rule: controls.
 
-They read the simulated user's words by rules. The language model is never given such a rule.
+They read the user's words with the grammar of wishes, as the language model is shown them, or know
+the words of simulated users exactly. The language model is never given such a rule.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import numpy as np
 
 from .dialogue import Dialogue
 from .phrasings import RESPOND, questions
-from .steps import NEW, Call, State, Step
+from .steps import NEW, Call, State, Step, Wishes
 from .users import ANSWERED
 
-Wishes = tuple[tuple[int, bool], ...]
 Rule = Literal["random", "information", "recommend"]
+Reading = Literal["heard", "exact"]
 NEGATIONS = re.compile(r"\b(no|not|but|leave out|without)\b", re.IGNORECASE)
 
 
@@ -29,17 +30,20 @@ class RuledManager:
             searches, filters, ranks and recommends. ``information`` asks about the topic whose
             answer says most about the items that match, until they fit into one list. ``recommend``
             never asks.
+        understand: ``heard`` reads words with the grammar of wishes, ``exact`` knows the forms of
+            simulated words: an oracle.
     """
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, understand: Reading = "exact") -> None:
         self.rule = rule
+        self.read = {"heard": heard_wishes, "exact": understood}[understand]
 
     def steps(self, dialogues: Sequence[Dialogue]) -> list[Step]:
         """See :class:`.play.Manager`."""
         return [self._step(each) for each in dialogues]
 
     def _step(self, dialogue: Dialogue) -> Step:
-        calls, wishes = dialogue.allowed(), understood(dialogue)
+        calls, wishes = dialogue.allowed(), self.read(dialogue)
         questions = [call for call in calls if call.tool == "ask"]
         call = next(call for call in calls if call.tool != "ask")  # the next towards a list
         match self.rule:
@@ -77,6 +81,11 @@ def _entropy(has: np.ndarray) -> float:
     _, counts = np.unique(named, axis=0, return_counts=True)
     shares = counts / counts.sum()
     return float(-(shares * np.log2(shares)).sum())
+
+
+def heard_wishes(dialogue: Dialogue) -> Wishes | None:
+    """The wishes that the grammar of wishes hears in the user's last words; None within a turn."""
+    return dialogue.heard if dialogue.opens else None
 
 
 def understood(dialogue: Dialogue) -> Wishes | None:

@@ -9,7 +9,7 @@ steps are calls alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ TOOLS = ("search", "filter", "rank", "ask", "respond")
 WITH, WITHOUT, ANY, THEN, AND, WORDS = "with ", "no ", "any", " > ", ", ", ": "
 MOST = 6  # wishes of a state; older ones are forgotten
 NEW = 3  # wishes in a step, at most
+Wishes = tuple[tuple[int, bool], ...]  # pairs of a value and whether it is wanted, oldest first
 
 
 class Call(NamedTuple):
@@ -41,7 +42,7 @@ class State:
         wishes: pairs of a value and whether it is wanted (or to be avoided).
     """
 
-    wishes: tuple[tuple[int, bool], ...] = ()
+    wishes: Wishes = ()
 
     @property
     def wanted(self) -> list[int]:
@@ -66,7 +67,7 @@ class State:
         return wishes_text(self.wishes, topics)
 
 
-def wishes_text(wishes: Sequence[tuple[int, bool]], topics: Topics) -> str:
+def wishes_text(wishes: Wishes, topics: Topics) -> str:
     """Wishes in words; ``any`` for none."""
     words = [(WITH if wanted else WITHOUT) + topics.values[n] for n, wanted in wishes]
     return AND.join(words) or ANY
@@ -82,7 +83,7 @@ class Step(NamedTuple):
         words: said to the user; "": none.
     """
 
-    wishes: tuple[tuple[int, bool], ...] | None
+    wishes: Wishes | None
     call: Call
     words: str = ""
 
@@ -111,7 +112,7 @@ def read_step(text: str, topics: Topics) -> Step | None:
     return Step(wishes, Call(tool, topics.names.index(topic) if topic else -1), words.strip())
 
 
-def _wishes(text: str, topics: Topics) -> tuple[tuple[int, bool], ...] | None:
+def _wishes(text: str, topics: Topics) -> Wishes | None:
     if text.strip() == ANY:
         return ()
     wishes = []

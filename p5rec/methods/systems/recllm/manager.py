@@ -18,7 +18,7 @@ from p5rec.tasks.fields import Record
 from p5rec.tasks.topics import Topics
 
 from .settings import TASK, RecllmSettings
-from .steps_grammar import StepGrammars
+from .steps_grammar import StepGrammars, Understanding
 
 
 @dataclass
@@ -46,7 +46,7 @@ class ModelManager:
         template: of its prompts.
         topics: that a dialogue can be about.
         batch_tokens: prompt tokens read together, padding included.
-        named: wishes are about values that the user's words name, and no others.
+        understand: see :class:`.steps_grammar.StepGrammars`.
         costs: of each dialogue, by its id.
     """
 
@@ -54,17 +54,18 @@ class ModelManager:
     template: Template
     topics: Topics
     batch_tokens: int
-    named: bool = True
+    understand: Understanding = "heard"
     costs: dict[int, Cost] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.grammars = StepGrammars(self.topics, self.named)
+        self.grammars = StepGrammars(self.topics, self.understand)
 
     @classmethod
     def of(cls, bundle: Bundle, method: RecllmSettings, topics: Topics) -> ModelManager:
         """The manager of a fitted model."""
         template = PromptLibrary.from_dump(bundle.prompts).get(method.template)
-        return cls(bundle, template, topics, method.batch_tokens, method.understand == "named")
+        assert method.understand != "exact", "the settings allow it for rules alone"
+        return cls(bundle, template, topics, method.batch_tokens, method.understand)
 
     def steps(self, dialogues: Sequence[Dialogue]) -> list[Step]:
         """See :class:`p5rec.tasks.dialogues.play.Manager`; the grammar allows no other step."""

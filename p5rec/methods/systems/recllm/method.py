@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from p5rec.backbones.registry import BACKBONES
 from p5rec.core.artefacts import Lineage, digest
@@ -13,6 +13,7 @@ from p5rec.core.paths import files_in
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
 from p5rec.tasks.registry import TASKS
+from p5rec.tasks.wishes.lexicon import shipped_lexicon
 from p5rec.train.learner import training_prompts
 
 from ...needs import Inputs
@@ -74,9 +75,21 @@ class Recllm(RecllmSettings):
         return (TASK,)
 
     def fit_reads(self) -> dict[str, str]:
-        """See :class:`p5rec.methods.base.Method`: prompts, and the files of a backbone."""
+        """See :class:`p5rec.methods.base.Method`: prompts, words of wishes, and the files of a
+        backbone."""
         prompts = digest(training_prompts(self.learner(0)).subset_dump())
-        return {"prompts": prompts, **self.backbone.fingerprint()}
+        words = digest(shipped_lexicon().model_dump(mode="json"))
+        return {"prompts": prompts, "words": words, **self.backbone.fingerprint()}
+
+    def check(self, ids: Mapping[str, Any]) -> Iterator[str]:
+        """See :class:`p5rec.methods.base.Method`."""
+        yield from super().check(ids)
+        shown = training_prompts(self.learner(0)).get(self.template).source_fields
+        if self.manager == "model" and self.understand == "heard" and "heard" not in shown:
+            yield (
+                f"understand heard: expected a template with {{heard}}, got {self.template}; "
+                "name another one, or set understand to named"
+            )
 
     def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
         """See :class:`p5rec.methods.base.Method`."""

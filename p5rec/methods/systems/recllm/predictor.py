@@ -26,10 +26,10 @@ from p5rec.recommend.model_predictions import PROMPTED
 from p5rec.recommend.protocols import Recommender
 from p5rec.recommend.serving import ServingConfig
 from p5rec.tasks.dialogue import DIALOGUE, facts_of, transcript
-from p5rec.tasks.dialogues.dialogue import Dialogue, Fact, Retriever, facts_from
+from p5rec.tasks.dialogues.dialogue import Dialogue, Fact, Retriever, facts_from, facts_uttered
 from p5rec.tasks.dialogues.play import Manager, Outcome, play
 from p5rec.tasks.dialogues.policies import RuledManager
-from p5rec.tasks.dialogues.users import simulated
+from p5rec.tasks.dialogues.users import SimulatedUser, simulated
 from p5rec.tasks.predictions import Episodes
 from p5rec.tasks.queries import Count, histories_before, sample_rows
 from p5rec.tasks.view import CorpusView, unnamed_view
@@ -78,9 +78,10 @@ class RecllmPredictor:
     @cached_property
     def manager(self) -> Manager:
         """What decides the next step."""
-        if self.method.manager == "model":
+        rule, understand = self.method.manager, self.method.understand
+        if rule == "model":
             return ModelManager.of(self.bundle, self.method, self.catalogue.topics)
-        return RuledManager(self.method.manager)
+        return RuledManager(rule, "exact" if understand == "exact" else "heard")
 
     def chat(self, history: Sequence[str] = (), profile: Sequence[Told | Fact | str] = ()) -> Chat:
         """A conversation with a user.
@@ -101,7 +102,7 @@ class RecllmPredictor:
         one = Histories(np.array([-1], np.int32), items, np.array([0, len(items)]))
         topics, method = self.catalogue.topics, self.method
         facts = facts_told(profile, topics)
-        if method.memory:
+        if method.memory == "history":
             facts += facts_from(topics, items, range(len(items)))
         dialogue = Dialogue(topics, self.orders(one)[0], facts, method.limits, shown=items.tolist())
         return Chat(self, dialogue, items)
@@ -161,26 +162,53 @@ class RecllmPredictor:
         self, view: CorpusView, rows: np.ndarray, seed: int
     ) -> list[tuple[Dialogue, Outcome, Cost]]:
         """Dialogues about events, their outcomes and their costs."""
-        histories = histories_before(view, TASK, rows)
-        dialogues, users = [], []
-        for row, order in zip(rows.tolist(), self.orders(histories), strict=True):
-            rng, past = np.random.default_rng(DIALOGUE.seed(view, row, seed)), view.past(row)
-            items = view.corpus.interactions.items
-            wish = (int(items[row]), view.names.titles[items[row]])
-            users.append(simulated(self.method.user, wish, view.topics, rng, self.method.phrasings))
-            facts = facts_of(view, past) if self.method.memory else ()
-            dialogues.append(
-                Dialogue(
-                    view.topics, order, facts, self.method.limits, shown=items[past].tolist(),
-                    rng=rng,
-                )
-            )  # fmt: skip
+        known = self._facts(view, rows, seed)
+        dialogues, users = self._begun(view, rows, known, seed)
         costs = self._costs()
         outcomes = play(dialogues, users, self.manager, self.retriever)
         return [
             (dialogue, outcome, costs.get(id(dialogue), Cost()))
             for dialogue, outcome in zip(dialogues, outcomes, strict=True)
         ]
+
+    def _facts(self, view: CorpusView, rows: np.ndarray, seed: int) -> list[tuple[Fact, ...]]:
+        """The facts about the user of each event."""
+        past = [view.past(row) for row in rows.tolist()]
+        match self.method.memory:
+            case "none":
+                return [()] * len(rows)
+            case "history":
+                return [facts_of(view, own) for own in past]
+        about_values = np.asarray(view.topics.has.any(axis=1))
+        named = view.liked & about_values[view.corpus.interactions.items]
+        earlier = [int(own[named[own]][-1]) if named[own].any() else -1 for own in past]
+        events = np.array([event for event in earlier if event >= 0], dtype=np.int64)
+        dialogues, users = self._begun(view, events, [()] * len(events), seed)
+        play(dialogues, users, self.manager, self.retriever)
+        found = {
+            event: facts_uttered(view.topics, dialogue.state.wishes, event)
+            for event, dialogue in zip(events.tolist(), dialogues, strict=True)
+        }
+        return [found.get(event, ()) for event in earlier]
+
+    def _begun(
+        self, view: CorpusView, rows: np.ndarray, known: Sequence[tuple[Fact, ...]], seed: int
+    ) -> tuple[list[Dialogue], list[SimulatedUser]]:
+        """New dialogues about events, under ``known`` facts, and their users."""
+        orders = self.orders(histories_before(view, TASK, rows))
+        dialogues, users = [], []
+        for row, order, facts in zip(rows.tolist(), orders, known, strict=True):
+            rng, past = np.random.default_rng(DIALOGUE.seed(view, row, seed)), view.past(row)
+            items = view.corpus.interactions.items
+            wish = (int(items[row]), view.names.titles[items[row]])
+            users.append(simulated(self.method.user, wish, view.topics, rng, self.method.phrasings))
+            dialogues.append(
+                Dialogue(
+                    view.topics, order, facts, self.method.limits, shown=items[past].tolist(),
+                    rng=rng,
+                )
+            )  # fmt: skip
+        return dialogues, users
 
     def _tools(self, view: CorpusView, rows: np.ndarray, seed: int) -> list[tuple[str, str]]:
         """The tool chosen at a step of a transcript about each event, and the transcript's."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TypedDict
 
 from p5rec.tasks.dialogues.dialogue import Fact
+from p5rec.tasks.dialogues.hearing import hearing_of
 from p5rec.tasks.topics import Topics
-
-DISLIKES = re.compile(
-    r"\b(no|not|never|dislikes?|hates?|avoids?|without|tired of)\b|n't\b", re.IGNORECASE
-)
 
 
 class Told(TypedDict, total=False):
@@ -27,7 +23,7 @@ class Told(TypedDict, total=False):
 
 
 def facts_told(profile: Sequence[Told | Fact | str], topics: Topics) -> tuple[Fact, ...]:
-    """The facts of a profile: one for each value that a text names, or one about none."""
+    """The facts of a profile: one for each value that a text is about, or one about none."""
     facts: list[Fact] = []
     for told in profile:
         if isinstance(told, Fact):
@@ -35,7 +31,6 @@ def facts_told(profile: Sequence[Told | Fact | str], topics: Topics) -> tuple[Fa
             continue
         text = told if isinstance(told, str) else told["text"]
         events = () if isinstance(told, str) else tuple(told.get("events", ()))
-        liked = DISLIKES.search(text) is None
-        values = topics.mentioned(text) or [-1]
-        facts += [Fact(text, value, liked, events) for value in values]
+        wishes = hearing_of(topics).wishes(text) or ((-1, True),)
+        facts += [Fact(text, value, liked, events) for value, liked in wishes]
     return tuple(facts)

@@ -66,12 +66,17 @@ class RecllmSettings(Method):
     """What decides the next step. ``model``: the language model. Controls: ``random`` questions,
     the questions of most ``information``, ``recommend`` without questions.
     """
-    understand: Literal["named", "free"] = "named"
-    """``named``: wishes are about values that the user's words name. ``free``: about all values,
-    for a language model that knows synonyms.
+    understand: Literal["heard", "named", "free", "exact"] = "heard"
+    """``heard``: wishes are about values that the user's words name, or that the grammar of wishes
+    hears in them. Its prompts show what it hears, and its controls read with it. ``named``: about
+    values that the words name alone. ``free``: about all values, for a language model that knows
+    synonyms. ``exact``: a control knows the forms of simulated words.
     """
-    memory: bool = True
-    """Show facts about the user from the history, and let them change the order."""
+    memory: Literal["history", "dialogue", "none"] = "history"
+    """Facts about the user that are shown and change the order. ``history``: values that liked
+    items have more often than others. ``dialogue``: wishes of an earlier dialogue. In an
+    evaluation, the user wanted the last liked item of the history then. ``none``: no facts.
+    """
     turns: int = Field(5, ge=1)
     """Answers of the system, at most."""
     listed: int = Field(5, ge=1)
@@ -188,6 +193,16 @@ class RecllmSettings(Method):
             raise ValueError("train: expected steps without validation checks")
         if self.backbone.item_embeddings:
             raise ValueError("backbone.item_embeddings: no prompt has codes; set it to false")
+        return self
+
+    @model_validator(mode="after")
+    def _reads_words(self) -> Self:
+        known = ("heard", "named", "free") if self.manager == "model" else ("heard", "exact")
+        if self.understand not in known:
+            raise ValueError(
+                f"understand: expected {' or '.join(known)} with manager {self.manager}, "
+                f"got {self.understand}"
+            )
         return self
 
     @model_validator(mode="after")

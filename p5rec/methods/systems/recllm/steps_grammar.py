@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from p5rec.decode.grammar import Grammar, Piece, any_of, choice, in_order, literal
 from p5rec.tasks.dialogues.dialogue import Dialogue
 from p5rec.tasks.dialogues.phrasings import RESPOND, questions
 from p5rec.tasks.dialogues.steps import AND, ANY, NEW, THEN, WITH, WITHOUT, WORDS, Call, call_text
 from p5rec.tasks.topics import Topics
+
+Understanding = Literal["heard", "named", "free"]
 
 
 @dataclass(eq=False)
@@ -17,11 +20,12 @@ class StepGrammars:
 
     Attributes:
         topics: the values and topics.
-        named: wishes are about values that the user's words name, and no others.
+        understand: wishes are about values that the user's words name (``named``), about those and
+            the values that the grammar of wishes hears (``heard``), or about all (``free``).
     """
 
     topics: Topics
-    named: bool = True
+    understand: Understanding = "heard"
     _calls: dict[tuple[Call, ...], Grammar] = field(default_factory=dict)
     _openings: dict[tuple[str, ...], Grammar] = field(default_factory=dict)
     _joined: dict[tuple[tuple[str, ...], tuple[Call, ...]], Grammar] = field(default_factory=dict)
@@ -33,14 +37,20 @@ class StepGrammars:
             self._calls[allowed] = Grammar.of(any_of(*map(self._call, allowed)))
         if not dialogue.opens:
             return self._calls[allowed]
-        values = self.topics.values
-        if self.named:
-            found = self.topics.mentioned(dialogue.utterance)
-            values = tuple(self.topics.values[n] for n in sorted(found))
+        values = self._values(dialogue)
         key = values, allowed
         if key not in self._joined:
             self._joined[key] = self.opening(values).followed_by(self._calls[allowed])
         return self._joined[key]
+
+    def _values(self, dialogue: Dialogue) -> tuple[str, ...]:
+        """The values that wishes may be about."""
+        if self.understand == "free":
+            return self.topics.values
+        found = {*self.topics.mentioned(dialogue.utterance)}
+        if self.understand == "heard":
+            found |= {value for value, _ in dialogue.heard}
+        return tuple(self.topics.values[n] for n in sorted(found))
 
     def opening(self, values: tuple[str, ...]) -> Grammar:
         """The grammar of wishes about ``values``, up to the call."""

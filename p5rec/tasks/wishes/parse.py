@@ -32,7 +32,7 @@ Similarity = Callable[[str], np.ndarray]  # free words → (N,) float32, 0 to 1
 
 
 def parse_wish(text: str, vocabulary: Vocabulary, similarity: Similarity | None = None) -> Wish:
-    """A wish as understood over a catalogue.
+    """A wish as understood over a catalogue, with at least one term.
 
     Args:
         text: a sentence in English.
@@ -46,6 +46,15 @@ def parse_wish(text: str, vocabulary: Vocabulary, similarity: Similarity | None 
         raise input_error(
             "wish", f"at most {LONGEST_WISH:,} characters", f"{len(text):,}", "shorten it"
         )
+    return read_wish(text, vocabulary, similarity).require_terms()
+
+
+def read_wish(text: str, vocabulary: Vocabulary, similarity: Similarity | None = None) -> Wish:
+    """A wish as understood over a catalogue, without terms if nothing was.
+
+    Args:
+        text, vocabulary, similarity: see :func:`parse_wish`.
+    """
     phrases = Phrases(vocabulary).of(text)
     reader = _Reader(phrases, Terms(vocabulary, similarity))
     while reader.at < len(phrases):
@@ -55,8 +64,7 @@ def parse_wish(text: str, vocabulary: Vocabulary, similarity: Similarity | None 
     if not terms:
         terms = [term for words in reader.unknown if (term := reader.make.title(Sign.MORE, words))]
         unknown = () if terms else unknown
-    wish = Wish(text, tuple(terms), unknown, tuple(dict.fromkeys(notes)), tuple(reader.ignored))
-    return wish.require_terms()
+    return Wish(text, tuple(terms), unknown, tuple(dict.fromkeys(notes)), tuple(reader.ignored))
 
 
 @dataclass

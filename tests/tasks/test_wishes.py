@@ -7,9 +7,9 @@ import pytest
 from movie_shelf import shelf, with_genre
 
 from p5rec.core.errors import UserError
-from p5rec.recommend.steering.parse import parse_wish
-from p5rec.recommend.steering.vocabulary import Vocabulary
-from p5rec.recommend.steering.wish import Wish
+from p5rec.tasks.wishes.parse import parse_wish
+from p5rec.tasks.wishes.vocabulary import Vocabulary
+from p5rec.tasks.wishes.wish import Wish
 
 CATALOG = shelf()
 VOCABULARY = Vocabulary(CATALOG)
