@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from p5rec.backbones.registry import BACKBONES
-from p5rec.core.artefacts import Lineage, digest
+from p5rec.core.artefacts import Lineage
 from p5rec.core.code import Work
-from p5rec.core.paths import files_in
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
 from p5rec.tasks.registry import TASKS
 from p5rec.train.learner import training_prompts
 
 from ...needs import Inputs
-from .settings import RETRIEVER, PalrSettings
+from .settings import PalrSettings
 
 if TYPE_CHECKING:
     from .predictor import PalrPredictor
@@ -47,45 +45,24 @@ class Palr(PalrSettings):
         predictor: PalrPredictor = WORK.get("load")(self, folder)
         return predictor
 
-    def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
-        """See :class:`p5rec.methods.base.Method`: adds the retriever's folder."""
-        files = super().files(model, query_inputs, work)
-        return files | files_in(query_inputs[RETRIEVER], f"{RETRIEVER}/")
-
     @property
     def fitted_by(self) -> tuple[Work, ...]:
         """See :class:`p5rec.methods.base.Method`."""
         library = training_prompts(self.learner(0))
         tasks = map(TASKS.target, sorted({spec.task for spec in library.specs.values()}))
-        return (*super().fitted_by, WORK.target("fit"), *self._queried, *tasks)
+        return (*super().fitted_by, WORK.target("fit"), *self.reads_with, *tasks)
 
     @property
     def queried_by(self) -> tuple[Work, ...]:
         """See :class:`p5rec.methods.base.Method`."""
-        return (*super().queried_by, WORK.target("load"), *self._queried)
-
-    @property
-    def _queried(self) -> tuple[Work, ...]:
-        found = () if self.finder is None else self.finder.queried_by
-        return (BACKBONES.target(self.backbone.kind), *found)
-
-    def fit_reads(self) -> dict[str, str]:
-        """See :class:`p5rec.methods.base.Method`: prompts, and the files of a backbone."""
-        prompts = digest(training_prompts(self.learner(0)).subset_dump())
-        return {"prompts": prompts, **self.backbone.fingerprint()}
+        return (*super().queried_by, WORK.target("load"))
 
     def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
         """See :class:`p5rec.methods.base.Method`."""
         if self.profile is not None and corpus.split.profile is None:
             got = "none, so that texts show training targets"
             yield f"profile: expected data.profile, got {got}; set it"
-        if self.finder is not None:
-            yield from (f"retriever.{line}" for line in self.finder.check_data(corpus, ()))
-
-    def check(self, ids: Mapping[str, Any]) -> Iterator[str]:
-        """See :class:`p5rec.methods.base.Method`."""
-        if self.finder is not None:
-            yield from (f"retriever.{line}" for line in self.finder.check(ids))
+        yield from super().check_data(corpus, tasks)
 
     def chosen(self, model: Path) -> dict[str, Any]:
         """See :class:`p5rec.methods.base.Method`: the weight that validation chose."""
@@ -98,5 +75,4 @@ class Palr(PalrSettings):
         from .choice import read_weight
 
         weight = read_weight(model) if self.weight is None else self.weight
-        update = {"weight": weight, RETRIEVER: self.retriever.as_chosen(model / RETRIEVER)}
-        return super().as_chosen(model).model_copy(update=update)
+        return super().as_chosen(model).model_copy(update={"weight": weight})

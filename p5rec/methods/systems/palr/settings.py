@@ -9,14 +9,13 @@ from pydantic import Field, model_validator
 
 from p5rec.backbones.pretrained import Pretrained
 from p5rec.backbones.registry import AnyBackbone
-from p5rec.core.errors import did_you_mean, input_error
 from p5rec.models.config import HeadsConfig
 from p5rec.prompting.source import PromptsConfig
 from p5rec.train.config import TaskConfig, TrainConfig
 from p5rec.train.learner import LearnerConfig
 
-from ...base import LISTS, Method
-from ...needs import Component, Need, Texts
+from ...needs import Need, Texts
+from ...over_lists import OverLists
 from ...registry import any_method
 
 NEXT, AMONG = "next-list", "candidate-list"  # prompt families
@@ -37,7 +36,7 @@ QUERIED = frozenset({"order", "weight", "batch_tokens"})  # settings that affect
 RETRIEVER = "retriever"  # a setting, an input, and the folder of the retriever
 
 
-class PalrSettings(Method):
+class PalrSettings(OverLists):
     """The language model, its retriever, and how they are queried."""
 
     kind: Literal["palr"] = "palr"
@@ -82,13 +81,8 @@ class PalrSettings(Method):
     batch_tokens: int = Field(8192, ge=1)
     """Prompt tokens read together, padding included."""
 
-    collective = True
-    untuned = Method.untuned | {"retriever", "profile"}
-
-    @property
-    def finder(self) -> Method | None:
-        """The retriever; None: its name is not resolved yet."""
-        return self.retriever if isinstance(self.retriever, Method) else None
+    ranking = RETRIEVER
+    untuned = OverLists.untuned | {"retriever", "profile"}
 
     @property
     def form(self) -> str:
@@ -115,50 +109,14 @@ class PalrSettings(Method):
         )
 
     @property
-    def stochastic(self) -> bool:  # type: ignore[override]
-        """Whether the language model is trained, or the retriever is stochastic."""
-        return bool(self.train.steps) or (self.finder is not None and self.finder.stochastic)
-
-    @property
     def content_based(self) -> bool:  # type: ignore[override]
         """Whether the retriever is."""
         return self.finder is not None and self.finder.content_based
-
-    @property
-    def semantic_ids(self) -> str | None:
-        """See :class:`p5rec.methods.base.Method`: the retriever's."""
-        return None if self.finder is None else self.finder.semantic_ids
-
-    @property
-    def starts_from(self) -> str | None:
-        """See :class:`p5rec.methods.base.Method`: that of the retriever."""
-        return None if self.finder is None else self.finder.starts_from
-
-    def first_seed(self, split_seed: int) -> int:
-        """See :class:`p5rec.methods.base.Method`: that of the training."""
-        return self.train.seed
-
-    def resolve_names(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
-        """See :class:`p5rec.methods.base.Method`."""
-        if not isinstance(self.retriever, str):
-            return self
-        ranking = [name for name, method in methods.items() if LISTS in method.capabilities]
-        if self.retriever not in ranking:
-            raise input_error(
-                "retriever", "a section, or the name of a method that ranks items",
-                repr(self.retriever), did_you_mean(self.retriever, ranking),
-            )  # fmt: skip
-        return self.model_copy(update={"retriever": methods[self.retriever]})
 
     def needs(self, seed: int) -> Mapping[str, Need]:
         """See :class:`p5rec.methods.base.Method`: the retriever, and the texts."""
         texts = {} if self.profile is None else {"profile": Texts(self.profile)}
         return {**self.query_needs(seed), **texts}
-
-    def query_needs(self, seed: int) -> Mapping[str, Need]:
-        """See :class:`p5rec.methods.base.Method`: the retriever."""
-        control = {"permute_histories": True} if self.permute_histories else {}
-        return {RETRIEVER: Component(RETRIEVER, self.retriever.model_copy(update=control))}
 
     def fit_settings(self) -> dict[str, Any]:
         """See :class:`p5rec.methods.base.Method`: those of the training; the retriever and the
@@ -169,20 +127,10 @@ class PalrSettings(Method):
     @property
     def needs_validation(self) -> bool:
         """See :class:`p5rec.methods.base.Method`: for the weight, or for the retriever."""
-        found = self.finder is not None and self.finder.needs_validation
-        return self.weight is None or found or super().needs_validation
+        return self.weight is None or super().needs_validation
 
     @model_validator(mode="after")
-    def _trains_lists(self) -> Self:
-        if self.train.tasks != TrainConfig().tasks:
-            raise ValueError("train.tasks: expected none: they follow from choosing")
-        if self.train.has_validation:
-            raise ValueError("train: expected steps without validation checks")
-        if self.finder is not None and LISTS not in self.finder.capabilities:
-            kind = self.finder.kind
-            raise ValueError(f"retriever: expected a method that ranks items, got {kind}")
-        if self.finder is not None and len(self.finder.points()) > 1:
-            raise ValueError("retriever: expected fixed settings, got a grid; set tune: {}")
+    def _has_profiles(self) -> Self:
         if self.profile is None and (self.permute_profiles or self.requests == 1):
             raise ValueError("permute_profiles and requests: 1 need a profile: name its texts")
         return self

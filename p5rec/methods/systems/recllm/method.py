@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from p5rec.backbones.registry import BACKBONES
 from p5rec.core.artefacts import Lineage, digest
 from p5rec.core.code import Work
-from p5rec.core.paths import files_in
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
 from p5rec.tasks.registry import TASKS
@@ -48,13 +47,6 @@ class Recllm(RecllmSettings):
         predictor: RecllmPredictor = WORK.get("load")(self, folder)
         return predictor
 
-    def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
-        """See :class:`p5rec.methods.base.Method`: adds the folders of ranker and vectors."""
-        files = super().files(model, query_inputs, work)
-        for name, folder in query_inputs.items():
-            files |= files_in(folder, f"{name}/")
-        return files
-
     @property
     def fitted_by(self) -> tuple[Work, ...]:
         """See :class:`p5rec.methods.base.Method`."""
@@ -65,9 +57,7 @@ class Recllm(RecllmSettings):
     @property
     def queried_by(self) -> tuple[Work, ...]:
         """See :class:`p5rec.methods.base.Method`."""
-        found = () if self.finder is None else self.finder.queried_by
-        backbone = BACKBONES.target(self.backbone.kind)
-        return (*super().queried_by, WORK.target("load"), backbone, *found)
+        return (*super().queried_by, WORK.target("load"))
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -77,9 +67,8 @@ class Recllm(RecllmSettings):
     def fit_reads(self) -> dict[str, str]:
         """See :class:`p5rec.methods.base.Method`: prompts, words of wishes, and the files of a
         backbone."""
-        prompts = digest(training_prompts(self.learner(0)).subset_dump())
         words = digest(shipped_lexicon().model_dump(mode="json"))
-        return {"prompts": prompts, "words": words, **self.backbone.fingerprint()}
+        return {**super().fit_reads(), "words": words}
 
     def check(self, ids: Mapping[str, Any]) -> Iterator[str]:
         """See :class:`p5rec.methods.base.Method`."""
@@ -98,5 +87,4 @@ class Recllm(RecllmSettings):
                 "recllm: expected attributes of the items, which a dialogue is about, got none; "
                 "name some (data.items.columns.attributes)"
             )
-        if self.finder is not None:
-            yield from (f"ranker.{line}" for line in self.finder.check_data(corpus, ()))
+        yield from super().check_data(corpus, tasks)

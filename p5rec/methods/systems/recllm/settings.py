@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,7 +11,6 @@ from p5rec.backbones.config import LoraSettings
 from p5rec.backbones.pretrained import Pretrained
 from p5rec.backbones.registry import AnyBackbone
 from p5rec.backbones.vectors_config import MAX_TOKENS
-from p5rec.core.errors import did_you_mean, input_error
 from p5rec.models.config import HeadsConfig
 from p5rec.prompting.source import PromptsConfig
 from p5rec.tasks.dialogues.dialogue import Limits
@@ -21,8 +20,8 @@ from p5rec.tasks.dialogues.users import Kind
 from p5rec.train.config import TaskConfig, TrainConfig
 from p5rec.train.learner import LearnerConfig
 
-from ...base import LISTS, Method
-from ...needs import Component, Need, Vectors
+from ...needs import Need, Vectors
+from ...over_lists import OverLists
 from ...registry import any_method
 
 TASK, REASONS = "dialogue", "explanation"  # prompt families
@@ -32,7 +31,7 @@ TRAINED = frozenset({"kind", "backbone", "train", "prompts", "reasons", "permute
 Retrieval = Literal["attributes", "text", "vectors", "concepts", "titles"]
 
 
-class RecllmSettings(Method):
+class RecllmSettings(OverLists):
     """The dialogue manager and its tools."""
 
     kind: Literal["recllm"] = "recllm"
@@ -97,9 +96,9 @@ class RecllmSettings(Method):
     """Prompt tokens read together, padding included."""
 
     capabilities = ("chat",)
-    collective = True
+    ranking = RANKER
     content_based = True
-    untuned = Method.untuned | {RANKER, VECTORS}
+    untuned = OverLists.untuned | {RANKER, VECTORS}
 
     @property
     def limits(self) -> Limits:
@@ -112,11 +111,6 @@ class RecllmSettings(Method):
         named = [each for each in self.prompts.templates if each.startswith(f"{TASK}.")]
         return named[0] if named else f"{TASK}.next-step"
 
-    @property
-    def finder(self) -> Method | None:
-        """The ranker; None: its name is not resolved yet."""
-        return self.ranker if isinstance(self.ranker, Method) else None
-
     def learner(self, seed: int) -> LearnerConfig:
         """The training of the language model under ``seed``."""
         shares = {TASK: 1 - self.reasons, REASONS: self.reasons}
@@ -128,69 +122,17 @@ class RecllmSettings(Method):
             prompts=self.prompts.model_copy(update={"items": "title"}),
         )
 
-    @property
-    def stochastic(self) -> bool:  # type: ignore[override]
-        """Whether the language model is trained, or the ranker is stochastic."""
-        return bool(self.train.steps) or (self.finder is not None and self.finder.stochastic)
-
-    @property
-    def semantic_ids(self) -> str | None:
-        """See :class:`p5rec.methods.base.Method`: the ranker's."""
-        return None if self.finder is None else self.finder.semantic_ids
-
-    @property
-    def starts_from(self) -> str | None:
-        """See :class:`p5rec.methods.base.Method`: that of the ranker."""
-        return None if self.finder is None else self.finder.starts_from
-
-    def first_seed(self, split_seed: int) -> int:
-        """See :class:`p5rec.methods.base.Method`: that of the training."""
-        return self.train.seed
-
-    def resolve_names(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
-        """See :class:`p5rec.methods.base.Method`."""
-        if not isinstance(self.ranker, str):
-            return self
-        ranking = [name for name, method in methods.items() if LISTS in method.capabilities]
-        if self.ranker not in ranking:
-            raise input_error(
-                RANKER, "a section, or the name of a method that ranks items", repr(self.ranker),
-                did_you_mean(self.ranker, ranking),
-            )  # fmt: skip
-        return self.model_copy(update={RANKER: methods[self.ranker]})
-
     def query_needs(self, seed: int) -> Mapping[str, Need]:
         """See :class:`p5rec.methods.base.Method`: the ranker, and the vectors."""
-        control = {"permute_histories": True} if self.permute_histories else {}
         vectors = {VECTORS: Vectors(self.vectors)} if self.vectors is not None else {}
-        return {RANKER: Component(RANKER, self.ranker.model_copy(update=control)), **vectors}
+        return {**super().query_needs(seed), **vectors}
 
     def fit_settings(self) -> dict[str, Any]:
         """See :class:`p5rec.methods.base.Method`: those of the training."""
         return {name: v for name, v in super().fit_settings().items() if name in TRAINED}
 
-    @property
-    def needs_validation(self) -> bool:
-        """See :class:`p5rec.methods.base.Method`: for the ranker."""
-        found = self.finder is not None and self.finder.needs_validation
-        return found or super().needs_validation
-
-    def as_chosen(self, model: Any) -> Self:
-        """See :class:`p5rec.methods.base.Method`."""
-        chosen = self.ranker.as_chosen(model / RANKER)
-        return super().as_chosen(model).model_copy(update={RANKER: chosen})
-
-    def check(self, ids: Mapping[str, Any]) -> Iterator[str]:
-        """See :class:`p5rec.methods.base.Method`."""
-        if self.finder is not None:
-            yield from (f"{RANKER}.{line}" for line in self.finder.check(ids))
-
     @model_validator(mode="after")
-    def _trains_dialogues(self) -> Self:
-        if self.train.tasks != TrainConfig().tasks:
-            raise ValueError("train.tasks: expected none: they follow from reasons")
-        if self.train.has_validation:
-            raise ValueError("train: expected steps without validation checks")
+    def _has_no_codes(self) -> Self:
         if self.backbone.item_embeddings:
             raise ValueError("backbone.item_embeddings: no prompt has codes; set it to false")
         return self
@@ -211,9 +153,4 @@ class RecllmSettings(Method):
             raise ValueError(
                 f"retrieval {self.retrieval}: expected the name of the items' vectors as vectors"
             )
-        if self.finder is not None and LISTS not in self.finder.capabilities:
-            kind = self.finder.kind
-            raise ValueError(f"ranker: expected a method that ranks items, got {kind}")
-        if self.finder is not None and len(self.finder.points()) > 1:
-            raise ValueError("ranker: expected fixed settings, got a grid; set tune: {}")
         return self
