@@ -212,14 +212,17 @@ def pad(sequences: Sequence[np.ndarray], value: float) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(out), torch.from_numpy(real.astype(np.int64))
 
 
-def by_length(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
+def by_length(lengths: np.ndarray, tokens: int, most: int | None = None) -> Iterator[np.ndarray]:
     """Indices in batches of similar length with at most ``tokens`` padded tokens, longest first.
 
     The longest come first, so a batch that does not fit in memory fails at once.
+
+    Args:
+        most: indices of a batch, at most; None: any number.
     """
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):
-        size = max(1, tokens // max(1, int(lengths[order[start]])))
+        size = max(1, min(tokens // max(1, int(lengths[order[start]])), most or len(order)))
         yield order[start : start + size]
         start += size

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
@@ -263,6 +264,17 @@ class ItemModel(LanguageModel):
         if not self.reads_behaviours:
             return starts, None
         return starts, behind(starts, self.levels) & (ids >= self.first_behaviour)
+
+    def lengths(self, prompts: Sequence[np.ndarray]) -> np.ndarray:
+        """See :class:`.LanguageModel`; the codes after an item's first have no position."""
+        tokens = super().lengths(prompts)
+        if not self.merged or not tokens.any():
+            return tokens
+        ids = np.concatenate(prompts)
+        inner = (ids >= self.first + self.sizes[0]) & (ids < self.first + sum(self.sizes))
+        seen = np.concatenate([[0], inner.cumsum()])
+        ends = tokens.cumsum()
+        return tokens - (seen[ends] - seen[ends - tokens])
 
     def position_embeddings(self, ids: Tensor, starts: Tensor, first_tokens: Tensor) -> Tensor:
         """See :class:`.LanguageModel`; an item's position has the sum of its code embeddings, the

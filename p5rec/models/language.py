@@ -5,9 +5,11 @@ B sequences, T tokens, P positions, D hidden width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -113,6 +115,10 @@ class LanguageModel(nn.Module):
         """Where several tokens of ``ids (B, T)`` that share a position start, and which further
         tokens share one (:func:`.merge`)."""
         return torch.zeros_like(ids, dtype=torch.bool), None
+
+    def lengths(self, prompts: Sequence[np.ndarray]) -> np.ndarray:
+        """``(B,)``: the number of positions of each of B prompts of token ids."""
+        return np.array([len(prompt) for prompt in prompts], dtype=np.int64)
 
     def position_embeddings(self, ids: Tensor, starts: Tensor, first_tokens: Tensor) -> Tensor:
         """``(B, P, D)``: the input embedding of each position of ``ids (B, T)``.

@@ -37,12 +37,12 @@ def item_starts(ids: Tensor, first: int, sizes: Sequence[int]) -> Tensor:
         first: the token id of code 0 of level 0.
         sizes: codebook sizes, L integers.
     """
-    starts = torch.ones_like(ids, dtype=torch.bool)
-    first_code = first
-    for level, size in enumerate(sizes):
-        starts &= ahead((ids >= first_code) & (ids < first_code + size), level)
-        first_code += size
-    return starts
+    levels = len(sizes)
+    edges = first + torch.tensor([0, *sizes], device=ids.device).cumsum(0)
+    level = torch.bucketize(ids, edges, right=True) - 1  # -1 and L: no code
+    gaps = (level != behind(level, 1) + 1).cumsum(1)  # tokens that are not of the next level
+    ends = ahead(level, levels - 1) == levels - 1
+    return (level == 0) & ends & (ahead(gaps, levels - 1) == gaps)
 
 
 def behind(values: Tensor, steps: int) -> Tensor:
@@ -73,9 +73,10 @@ def merge(
             None: there are none.
         at_end: pad positions on the left, not on the right.
     """
-    inner = torch.zeros_like(starts) if attached is None else attached.clone()
-    for level in range(1, levels):
-        inner[:, level:] |= starts[:, : starts.shape[1] - level]
+    count = starts.cumsum(1)
+    inner = behind(count, 1) > behind(count, levels)  # an item started at most L - 1 tokens before
+    if attached is not None:
+        inner |= attached
     opening = mask & ~inner
     counts = opening.sum(1, keepdim=True)
     width = int(counts.max())

@@ -18,24 +18,26 @@ def prompt_batches(
     tokens: int,
     *,
     extra: int = 0,
+    most: int | None = None,
     desc: str,
     unit: str,
 ) -> Iterator[tuple[np.ndarray, Tensor, Tensor]]:
-    """B prompts, at most ``tokens`` padded tokens at a time.
+    """B prompts, at most ``tokens`` padded positions at a time.
 
     Args:
         opened: the model that reads them.
         prompts: B arrays of token ids.
-        extra: tokens that decoding adds to each prompt.
+        extra: positions that decoding adds to each prompt.
+        most: prompts at a time, at most; None: any number.
         desc, unit: of the progress bar, where there is one (:mod:`p5rec.core.progress`).
 
     Yields:
         The prompts' numbers ``(b,)``, their ids and their mask ``(b, T)`` on the model's device.
     """
-    lengths = np.array([len(prompt) for prompt in prompts])
+    lengths = opened.model.lengths(prompts)
     device = opened.model.device
     with progress_bar(len(prompts), desc, unit) as advance:
-        for numbers in by_length(lengths + extra, tokens):
+        for numbers in by_length(lengths + extra, tokens, most):
             ids, mask = pad([prompts[n] for n in numbers], opened.vocabulary.pad)
             yield numbers, ids.to(device), mask.to(device)
             advance(len(numbers))

@@ -36,7 +36,7 @@ class DecodeConfig(Config):
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the language model's arithmetic."""
     batch_tokens: int = Field(8192, ge=1)
-    """Tokens decoded together, padding included."""
+    """Positions decoded together, padding included."""
     max_new_tokens: int = Field(64, ge=1)
     """Most tokens of a generated text."""
     closed: bool = False

@@ -23,7 +23,9 @@ def item_head_scores(
         The prompts' numbers ``(b,)``, and their scores ``(b, N)`` float32.
     """
     bundle, model = tables.bundle, tables.bundle.model
-    batches = prompt_batches(bundle, prompts, tables.config.batch_tokens, desc="rank", unit="user")
+    batches = prompt_batches(
+        bundle, prompts, tables.config.batch_tokens, most=tables.most, desc="rank", unit="user"
+    )
     for requests, ids, mask in batches:
         state = prompt_reader(model, ids, mask).read(keep=False)
         yield requests, model.item_logs(state, tables.vectors).cpu().numpy()

@@ -50,7 +50,13 @@ def rank_for_prompts(
     searched = tables.ranks is not None
     extra = nodes_read(tables.trie, search_width(tables, k)) if searched else 0
     batches = prompt_batches(
-        tables.bundle, prompts, tables.config.batch_tokens, extra=extra, desc="rank", unit="user"
+        tables.bundle,
+        prompts,
+        tables.config.batch_tokens,
+        extra=extra,
+        most=None if searched else tables.most,
+        desc="rank",
+        unit="user",
     )
     for numbers, ids, mask in batches:
         reader = prompt_reader(tables.bundle.model, ids, mask)

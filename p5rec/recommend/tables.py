@@ -17,6 +17,8 @@ from p5rec.models.bundle import Bundle
 from .capabilities import require_item_head
 from .config import DecodeConfig
 
+SCORES = 2**26  # of all items, computed at a time
+
 
 class Work(NamedTuple):
     """The cost of a search, in parameters read.
@@ -66,6 +68,11 @@ class RankingTables:
     vectors: Tensor | None
     names: TokenSequences | None
     work: Work
+
+    @property
+    def most(self) -> int:
+        """Requests whose scores of all items are computed at a time, at most."""
+        return max(1, SCORES // len(self.tie))
 
     @property
     def trie(self) -> Trie:
