@@ -37,6 +37,8 @@ def parse(text: str) -> Wish:
         ("more comedy than drama", {"Comedy": "more", "Drama": "less"}),
         ("comedy rather than drama", {"Comedy": "more", "Drama": "less"}),
         ("anything but westerns", {"Western": "no"}),
+        ("everything but westerns", {"Western": "no"}),
+        ("all except westerns", {"Western": "no"}),
         ("nothing but westerns", {"Western": "only"}),
         ("I only want science fiction", {"Sci-Fi": "only"}),
         ("scifi, but no film noir", {"Sci-Fi": "more", "Film-Noir": "no"}),
