@@ -1,12 +1,15 @@
 """Ranking of cold items that get semantic ids after the training.
 
-python scripts/cold_start.py --out runs/cold [--folds 5] [--share 0.05] [--method rq-fused]
+python scripts/cold_start.py --out runs/cold [--folds 5] [--share 0.05]
+    [--config ids --method rq-fused | --config parallel-codes --method parallel-codes] [KEY=VALUE]
 
-Each fold removes a twentieth of the items of ml-100k from the log and the item table and trains a
-compact decoder on the rest. Then the ids are extended to the removed items (``p5rec ids extend``),
-and the model ranks all items for users with a removed item as test event. Controls: the same model
-with random free codes for the new items, and the effect of the new items on users with an old item
-as test event. Overrides apply to ``recipes/configs/sft/ids.yaml``.
+Each fold removes a twentieth of the items of the log and of the item table and trains a model that
+knows items by their codes alone on the rest. Then the ids are extended to the removed items
+(``p5rec ids extend``), and the model ranks all items for users with a removed item as test event.
+Controls: the same model with random codes for the new items; text neighbours, which rank all items
+by the cosine of their MiniLM vector and the mean vector of the history; and the effect of the new
+items on users with an old item as test event. The data are those of the config, ml-100k without
+overrides.
 """
 
 from __future__ import annotations
@@ -14,21 +17,22 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from p5rec.backbones.encoder import encode
 from p5rec.cli.run import load
 from p5rec.core.artefacts import Store
 from p5rec.core.config import load as load_config
 from p5rec.core.item_codes import ItemCodes
 from p5rec.core.paths import assets, cache_home
-from p5rec.core.rng import derive_rng
-from p5rec.core.types import Corpus, RankedLists
+from p5rec.core.rng import derive_rng, tie_order
+from p5rec.core.types import Corpus, Histories, RankedLists
 from p5rec.data.config import DataConfig
+from p5rec.data.entity_texts import item_texts
 from p5rec.data.prepare import load_corpus, prepare_data
 from p5rec.data.split import instances
 from p5rec.evaluate.assemble import Rules, assemble
@@ -39,11 +43,15 @@ from p5rec.pipeline.fitting import fit_method
 from p5rec.pipeline.ids import build_ids
 from p5rec.pipeline.method_runs import RunContext
 from p5rec.pipeline.prepared import Prepared
+from p5rec.recommend.ranking import rank
 from p5rec.report.files import write_report
 from p5rec.report.terminal import table
 from p5rec.train.extension import extended
 
 K = 20
+PAIRS = [
+    ("extended", "random codes"), ("extended", "text neighbours"), ("with new items", "without"),
+]  # fmt: skip
 
 
 def tables(corpus: Corpus, used: np.ndarray, folder: Path) -> DataConfig:
@@ -75,12 +83,22 @@ def tables(corpus: Corpus, used: np.ndarray, folder: Path) -> DataConfig:
 
 def random_codes(codes: ItemCodes, new: np.ndarray, seed: int) -> ItemCodes:
     """The same codes, with random free codes for the items ``new (N,)`` bool."""
-    number = np.ravel_multi_index(tuple(codes.codes.T), codes.sizes)
-    free = np.setdiff1d(np.arange(prod(codes.sizes)), number[~new])
-    drawn = derive_rng(seed, "cold", "codes").choice(free, int(new.sum()), replace=False)
-    out = codes.codes.copy()
-    out[new] = np.stack(np.unravel_index(drawn, codes.sizes), axis=1)
+    rng, out = derive_rng(seed, "cold", "codes"), codes.codes.copy()
+    todo = np.flatnonzero(new)
+    while len(todo):
+        out[todo] = rng.integers(np.array(codes.sizes), size=(len(todo), codes.levels))
+        first = np.unique(np.concatenate([out[~new], out[new]]), axis=0, return_index=True)[1]
+        taken = np.setdiff1d(np.arange(len(out)), first) - int((~new).sum())
+        todo = np.flatnonzero(new)[taken]  # old items come first, so they keep their codes
     return ItemCodes(out, codes.sizes, "random")
+
+
+def neighbours(vectors: np.ndarray, histories: Histories, tie: np.ndarray) -> RankedLists:
+    """All items by the cosine of their text vectors ``(N, D)`` and the mean of a history's."""
+    starts = histories.offsets[:-1]
+    sums = np.add.reduceat(vectors[histories.items], starts, axis=0)  # no history is empty
+    items, scores = rank(sums @ vectors.T, K, tie, exclude=histories)
+    return RankedLists(histories.users, items, scores)
 
 
 def fold(
@@ -88,6 +106,7 @@ def fold(
     method: Any,
     old: DataConfig,
     everything: Corpus,
+    vectors: np.ndarray,
     store: Store,
     work: Path,
     seed: int,
@@ -104,6 +123,8 @@ def fold(
     histories, targets, _ = instances(everything.interactions, everything.split, "test")
     cold, warm = np.flatnonzero(new[targets]), np.flatnonzero(~new[targets])
 
+    tie = tie_order(everything.interactions.item_keys, 0)
+
     def ranked(codes: ItemCodes, rows: np.ndarray) -> tuple[RankedLists, np.ndarray]:
         save_codes(codes, work / "codes", everything.catalog.ids)
         predictor = fitted.method.open_predictor(fitted.folder, work / "codes")
@@ -114,6 +135,10 @@ def fold(
     return {
         "cold: extended": ranked(codes, cold),
         "cold: random codes": ranked(random_codes(codes, new, seed), cold),
+        "cold: text neighbours": (
+            neighbours(vectors, histories.take(cold), tie),
+            targets[cold],
+        ),
         "warm: with new items": ranked(codes, warm),
         "warm: without": (_translated(without, corpus, everything, histories.users[warm]),
                           targets[warm]),
@@ -143,19 +168,23 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--share", type=float, default=0.05)
-    parser.add_argument("--method", default="rq-fused", help="one of the recipe's")
+    parser.add_argument("--config", default="ids", help="of the recipe sft")
+    parser.add_argument("--method", default="rq-fused", help="one of the config's")
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
     started = time.perf_counter()
     recipes = assets("recipes")
     schema = load(recipes / "sft.py").SCHEMA
-    recipe: Any = load_config(recipes / "configs/sft/ids.yaml", schema, options.overrides)
+    recipe: Any = load_config(
+        recipes / f"configs/sft/{options.config}.yaml", schema, options.overrides
+    )
     store, work = Store(cache_home() / "store"), options.out / "work"
     method = recipe.methods[options.method]
     whole = load_corpus(prepare_data(recipe.data, store).path)
     n_items = len(whole.catalog)
     every = prepare_data(tables(whole, np.ones(n_items, bool), work / "all"), store)
     everything = load_corpus(every.path)
+    vectors = np.nan_to_num(encode(item_texts(everything.catalog), download=True))
     order = derive_rng(recipe.seed, "cold", "items").permutation(n_items)
     size = round(options.share * n_items)
     pooled: dict[str, list[tuple[RankedLists, np.ndarray]]] = {}
@@ -163,7 +192,9 @@ def main() -> None:
         used = np.ones(n_items, dtype=bool)
         used[order[nth * size : (nth + 1) * size]] = False
         old = tables(whole, used, work / f"fold {nth}")
-        for name, results in fold(recipe, method, old, everything, store, work, nth).items():
+        for name, results in fold(
+            recipe, method, old, everything, vectors, store, work, nth
+        ).items():
             pooled.setdefault(name, []).append(results)
     measured = []
     for name, parts in pooled.items():
@@ -174,15 +205,15 @@ def main() -> None:
     report = assemble(
         everything,
         measured,
-        Rules(seed=0, pairs=[("extended", "random codes"), ("with new items", "without")]),
+        Rules(seed=0, pairs=PAIRS),
         seconds=time.perf_counter() - started,
         manifest={"command": " ".join(["scripts/cold_start.py", *sys.argv[1:]])},
         notes=[
             f"{options.folds} folds, each without {size} of {n_items} items in training; the cold "
             "test instances are those users with one of them as test event, each in one fold or "
             "none.",
-            f"The model and its ids are {options.method} of the recipe ids, without item "
-            "embeddings (item_embeddings: false).",
+            f"The model and its ids are {options.method} of the config {options.config}, without "
+            "item embeddings (item_embeddings: false).",
         ],
     )
     print(table(write_report(report, options.out)))
