@@ -21,7 +21,9 @@ import argparse
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -31,8 +33,8 @@ from sklearn.metrics import roc_auc_score
 from p5rec.cli.forget import app as forget_app
 from p5rec.cli.inputs import read_recipe
 from p5rec.core.rng import derive_rng, sampled
-from p5rec.core.types import TEST, TRAIN, Corpus
-from p5rec.methods.folder import read_method
+from p5rec.core.types import TEST, TRAIN, Corpus, Histories
+from p5rec.methods.folder import read_catalog, read_method
 from p5rec.methods.systems.apa.sharding import training_examples
 from p5rec.report.markdown import table
 from p5rec.tasks.queries import histories_before
@@ -47,14 +49,33 @@ STAYING = 1000  # test events of the users who stay
 
 
 def clicks(folder: Path, corpus: Corpus, events: np.ndarray) -> dict[str, np.ndarray]:
-    """The probabilities ``(B,)`` of events under each model of the run in ``folder``."""
+    """The probabilities ``(B,)`` of events under each model of the run in ``folder``.
+
+    An item whose events are all forgotten is unknown to the models after the request: it is left
+    out of histories, and its own events are NaN.
+    """
     histories = histories_before(unnamed_view(corpus), "click", events)
     items, found = corpus.interactions.items[events], {}
     for model in sorted((folder / "run/models").iterdir()):
         method = read_method(model)
         if "predict_click" in method.capabilities:
-            found[model.name] = method.load(model).predict_click(histories, items)
+            rows = {name: row for row, name in enumerate(read_catalog(model).ids)}
+            own = np.array([rows.get(name, -1) for name in corpus.catalog.ids], dtype=np.int32)
+            known, asked = own[items] >= 0, _translated(histories, own)
+            found[model.name] = np.full(len(events), np.nan)
+            found[model.name][known] = method.load(model).predict_click(
+                asked.take(np.flatnonzero(known)), own[items[known]]
+            )
     return found
+
+
+def _translated(histories: Histories, rows: np.ndarray) -> Histories:
+    """``histories`` with ``rows (N,)`` for its items, without those that are -1."""
+    kept = rows[histories.items] >= 0
+    offsets = np.concatenate([[0], kept.cumsum()])[histories.offsets]
+    about = {name: getattr(histories, name) for name in ("labels", "ratings")}
+    about = {name: None if own is None else own[kept] for name, own in about.items()}
+    return replace(histories, items=rows[histories.items[kept]], offsets=offsets, **about)
 
 
 def few_of_each(events: np.ndarray, users: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -90,6 +111,32 @@ def divergence(p: np.ndarray, q: np.ndarray) -> float:
     return float((both * np.log2(both / mean)).sum(axis=1).mean())
 
 
+def chosen(corpus: Corpus, gone: np.ndarray, trained: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The events about the forgotten, and test events of those who stay.
+
+    Args:
+        gone: ``(E,)`` bool, events of forgotten users.
+        trained: ``(E,)`` bool, events of training examples.
+    """
+    log, split = corpus.interactions, corpus.split.of_event
+    both = np.isin(log.users, log.users[gone & trained])  # a gap has both sides
+    unseen = few_of_each(np.flatnonzero(both & (split > TRAIN)), log.users, log.event_keys)
+    about = np.sort(np.concatenate([np.flatnonzero(gone & trained), unseen]))
+    stay = np.flatnonzero(~gone & (split == TEST))
+    return about, stay[sampled(log.event_keys[stay], STAYING, 0, "evidence")]
+
+
+def forget(corpus: Corpus, gone: np.ndarray) -> None:
+    """Forgets events of the run in the working folder."""
+    log = corpus.interactions
+    columns = {
+        "user": [corpus.user_ids[u] for u in log.users[gone]],
+        "item": [corpus.catalog.ids[i] for i in log.items[gone]],
+    }
+    pl.DataFrame(columns).write_csv(GONE)
+    forget_app(["--events", GONE, "--run", "run", "--yes", "--jobs", "1"], standalone_mode=False)
+
+
 def main() -> None:
     """Prints a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -101,46 +148,35 @@ def main() -> None:
     here = options.folder.resolve()
     here.mkdir(exist_ok=True)
     if (here / GONE).exists():
-        parser.error(
-            f"{here}: expected a folder without a request, got one with {GONE}; take another"
-        )
+        parser.error(f"{here}: expected no earlier request, got {GONE}; take another folder")
     shutil.copy(options.config, here / "my.yaml")
+    out = options.json.resolve() if options.json else None
     run(here)
     _, corpus = read_recipe("my.yaml")
-    log, split, labels = corpus.interactions, corpus.split.of_event, corpus.interactions.labels
+    log, labels = corpus.interactions, corpus.interactions.labels
     assert labels is not None, "the config has a label"
-    draw = derive_rng(0, "forgotten").choice(log.n_users, options.users, replace=False)
-    models = sorted(path.name for path in (here / "run/models").iterdir())
-    first = read_method(here / "run/models/apa")
+    first: Any = read_method(here / "run/models/apa")
     trained = np.isin(log.event_keys, training_examples(first, corpus, corpus.split.seed).keys)
+    draw = derive_rng(0, "forgotten").choice(log.n_users, options.users, replace=False)
     gone = np.isin(log.users, draw)
-    known = np.isin(log.users, log.users[gone & trained])  # a gap has both sides
-    unseen = few_of_each(np.flatnonzero(known & (split > TRAIN)), log.users, log.event_keys)
-    about = np.sort(np.concatenate([np.flatnonzero(gone & trained), unseen]))
-    stay = np.flatnonzero(~gone & (split == TEST))
-    stay = stay[sampled(log.event_keys[stay], STAYING, 0, "evidence")]
-    before = [clicks(here, corpus, rows) for rows in (about, stay)]
-    forgotten = pl.DataFrame(
-        {
-            "user": [corpus.user_ids[u] for u in log.users[gone]],
-            "item": [corpus.catalog.ids[i] for i in log.items[gone]],
-        }
-    )
-    forgotten.write_csv(here / GONE)
-    words = ["--events", GONE, "--run", "run", "--yes", "--jobs", "1"]
-    forget_app(words, standalone_mode=False)
-    after = [clicks(here, corpus, rows) for rows in (about, stay)]
+    asked = chosen(corpus, gone, trained)
+    before = [clicks(here, corpus, events) for events in asked]
+    forget(corpus, gone)
+    after = [clicks(here, corpus, events) for events in asked]
+    known = [~np.isnan(each["full"]) for each in after]
+    about, stay = (events[own] for events, own in zip(asked, known, strict=True))
     rows = []
-    for name in models:
-        losses = [log_losses(each[0][name], labels[about] > 0) for each in (before, after)]
+    for name in after[0]:
+        of_about, of_stay = ([each[n][name][known[n]] for each in (before, after)] for n in (0, 1))
+        losses = [log_losses(each, labels[about] > 0) for each in of_about]
         gaps = [gap(each, log.users[about], trained[about]) for each in losses]
-        apart = divergence(after[1][name], after[1]["full"])
-        areas = [roc_auc_score(labels[stay] > 0, each[1][name]) for each in (before, after)]
+        apart = divergence(of_stay[1], after[1]["full"][known[1]])
+        areas = [roc_auc_score(labels[stay] > 0, each) for each in of_stay]
         rows.append([name, *gaps, f"{apart:.4f}", *(f"{area:.4f}" for area in areas)])
     head = ["method", "gap before", "gap after", "from full", "AUC before", "AUC after"]
     print("\n".join(table(head, rows)))
-    if options.json is not None:
-        options.json.write_text(json.dumps([dict(zip(head, row, strict=True)) for row in rows]))
+    if out is not None:
+        out.write_text(json.dumps([dict(zip(head, row, strict=True)) for row in rows]))
 
 
 if __name__ == "__main__":
