@@ -266,12 +266,12 @@ class ItemModel(LanguageModel):
         return starts, behind(starts, self.levels) & (ids >= self.first_behaviour)
 
     def lengths(self, prompts: Sequence[np.ndarray]) -> np.ndarray:
-        """See :class:`.LanguageModel`; the codes after an item's first have no position."""
+        """See :class:`.LanguageModel`; of an item's codes and behaviour, the first code alone has a
+        position of its own."""
         tokens = super().lengths(prompts)
         if not self.merged or not tokens.any():
             return tokens
-        ids = np.concatenate(prompts)
-        inner = (ids >= self.first + self.sizes[0]) & (ids < self.first + sum(self.sizes))
+        inner = np.concatenate(prompts) >= self.first + self.sizes[0]
         seen = np.concatenate([[0], inner.cumsum()])
         ends = tokens.cumsum()
         return tokens - (seen[ends] - seen[ends - tokens])

@@ -20,6 +20,7 @@ from p5rec.data.windows import Windows
 from p5rec.models.bundle import Bundle, BundleSettings, build
 from p5rec.models.checkpoint import load_bundle, save_bundle
 from p5rec.models.initialise import initialise_from
+from p5rec.models.inputs import pad
 from p5rec.models.scorer import prompt_reader
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
@@ -69,6 +70,20 @@ def test_behaviours_are_matched_by_name_and_default_to_the_first_target(
     unknown = Behaviours(behaviours_of_events.codes, ("buy", "wish", "view"), ("buy",), WEIGHTS)
     with pytest.raises(UserError, match=r"buy, cart, view.*got 'wish'"):
         lists(served, replace(requests, behaviours=unknown))
+
+
+@pytest.mark.parametrize("backbone", BACKBONES, ids=SHAPES)
+@pytest.mark.parametrize("behaviours", [NAMES, ()], ids=["behaviours", "none"])
+def test_lengths_are_the_positions_that_the_model_reads(
+    backbone: Any, behaviours: tuple[str, ...]
+) -> None:
+    bundle, events = bundle_of(backbone, behaviours), log()[0]
+    requests = histories_of(mixed(events) if behaviours else events, np.arange(6))
+    prompts = bundle.histories(requests)
+    ids, mask = pad(prompts, bundle.vocabulary.pad)
+    read = bundle.model.embed(ids, mask)[1].real.sum(1)
+    assert bundle.model.lengths(prompts).tolist() == read.tolist()
+    assert bundle.model.lengths([]).tolist() == []
 
 
 @pytest.mark.parametrize("backbone", BACKBONES[:2], ids=SHAPES[:2])
