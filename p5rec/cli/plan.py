@@ -71,7 +71,7 @@ def plan(
     methods = methods_of(recipe)
     with locating(lines):
         check_data(methods, (), corpus)
-    context = PlanContext(recipe.ids, methods, gpus)
+    context = PlanContext(recipe.ids, methods, gpus, recipe.texts)
     same_fit: dict[str, list[str]] = {}
     for name, method in sorted(methods.items(), key=lambda each: not each[1].collective):
         points = [point.fit_settings() for point in method.points()]

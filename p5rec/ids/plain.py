@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
 from typing import ClassVar
 
 import numpy as np
@@ -155,6 +155,15 @@ def uniform(n_items: int, sizes: tuple[int, ...], seed: int) -> ItemCodes:
     numbers = rng.choice(prod(sizes), size=n_items, replace=False)
     codes = np.stack(np.unravel_index(numbers, sizes), axis=1).astype(np.int32)
     return ItemCodes(codes, sizes, "random")
+
+
+def unnamed(n_items: int, seed: int) -> ItemCodes:
+    """N distinct random pairs of codes, for a model whose prompts name no codes.
+
+    A saved model has codes, whether its prompts name them or not.
+    """
+    size = ceil(np.sqrt(n_items))
+    return uniform(n_items, (size, size), seed)
 
 
 def check_capacity(n_items: int, sizes: tuple[int, ...]) -> None:

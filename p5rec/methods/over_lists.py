@@ -13,15 +13,20 @@ from p5rec.core.artefacts import digest
 from p5rec.core.code import Work
 from p5rec.core.errors import did_you_mean, input_error
 from p5rec.core.paths import files_in
+from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
 from p5rec.train.config import TrainConfig
 from p5rec.train.learner import LearnerConfig, training_prompts
 
 from .base import LISTS, Method
 from .needs import Component, Inputs, Need
+from .plans import PlanContext, Planned
 
 if TYPE_CHECKING:
     from p5rec.backbones.registry import AnyBackbone
+
+
+WORK = Registry("work over lists", {"plan": "p5rec.methods.over_lists_planning:plan"})
 
 
 class OverLists(Method):
@@ -40,6 +45,11 @@ class OverLists(Method):
     if TYPE_CHECKING:
         backbone: AnyBackbone
         train: TrainConfig
+
+    @property
+    def reads_texts(self) -> str | None:
+        """The recipe's texts about users that prompts show, by name; None: they show none."""
+        return None
 
     def learner(self, seed: int) -> LearnerConfig:
         """The training of the language model under ``seed``."""
@@ -92,6 +102,11 @@ class OverLists(Method):
         control = {"permute_histories": True} if self.permute_histories else {}
         other = self.ranker_method.model_copy(update=control)
         return {self.ranking: Component(self.ranking, other)}
+
+    def plan(self, corpus: Corpus, among: PlanContext) -> Planned:
+        """See :func:`.over_lists_planning.plan`."""
+        planned: Planned = WORK.get("plan")(self, corpus, among)
+        return planned
 
     def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
         """See :class:`.base.Method`: adds a folder for each input of queries."""

@@ -49,9 +49,11 @@ class PlanContext:
     Attributes:
         ids: configs of the recipe's ids, by name.
         methods: the recipe's methods, by name.
+        texts: the recipe's sections of texts, by name.
         gpus: names of the GPUs to estimate times for.
     """
 
     ids: Mapping[str, Any] = field(default_factory=dict)
     methods: Mapping[str, Any] = field(default_factory=dict)
     gpus: Sequence[str] = ()
+    texts: Mapping[str, Any] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from p5rec.data.stored_texts import StoredTexts
 from p5rec.methods.baselines.popularity import Popularity
 from p5rec.methods.contract import RULES, check_contract
 from p5rec.methods.folder import read_method
+from p5rec.methods.plans import PlanContext
 from p5rec.methods.systems.palr.candidates import training_candidates
 from p5rec.methods.systems.palr.method import Palr
 from p5rec.methods.systems.palr.predictor import load
@@ -98,6 +99,25 @@ def test_targets_are_at_every_place_of_training_lists(
     expected = 800 / CANDIDATES
     chi_square = sum((places[n] - expected) ** 2 / expected for n in range(CANDIDATES))
     assert chi_square < 24.3  # p = .001 with 7 degrees of freedom
+
+
+def test_its_plan_counts_the_training_and_the_texts(corpus: Corpus) -> None:
+    finder = Popularity(tune={})
+    short = type("Section", (), {"generator": type("", (), {"max_new_tokens": 8})})
+    tokens = []
+    for profile, texts in ((None, {}), ("likes", {"likes": short}), ("likes", {})):
+        method = Palr(retriever=finder, profile=profile, **TINY)
+        plan: Any = method.plan(corpus, PlanContext(methods={"popular": finder}, texts=texts))
+        assert plan.shared == {"retriever": "popular"}
+        training = plan.own["language model"]
+        assert training.steps == 2
+        assert sum(task.load.examples for task in training.tasks.values()) == 8
+        tokens.append(training.total.tokens)
+    assert tokens == sorted(tokens)
+    assert len({*tokens}) == 3
+    untrained = {**TINY, "train": {"steps": 0}}
+    nothing: Any = Palr(retriever=finder, **untrained).plan(corpus, PlanContext())
+    assert (nothing.shared, [*nothing.own]) == ({}, ["retriever"])
 
 
 def test_lists_are_the_candidates_in_the_order_of_the_model(corpus: Corpus, folder: Path) -> None:

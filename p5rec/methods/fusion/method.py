@@ -17,13 +17,13 @@ from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
 
 from ..base import Method
+from ..component_plans import plan_components
 from ..folder import CONFIG
 from ..needs import Component, Inputs, Need
 from ..plans import PlanContext, Planned
 from ..registry import any_method
 from .choice import Choice
 from .grid import COMPONENTS, Grid, fit_name
-from .planning import plan
 
 if TYPE_CHECKING:
     from .predictor import FusionPredictor
@@ -236,8 +236,8 @@ class Fusion(Method):
             yield from (f"components.{name}: {line}" for line in component.check_data(corpus, ()))
 
     def plan(self, corpus: Corpus, among: PlanContext) -> Planned:
-        """See :func:`.planning.plan`."""
-        return plan(self.methods, corpus, among)
+        """See :func:`..component_plans.plan_components`."""
+        return plan_components(self.methods, corpus, among)
 
     def chosen(self, model: Path) -> dict[str, Any]:
         """See :class:`~p5rec.methods.base.Method`."""

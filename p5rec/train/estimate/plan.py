@@ -18,6 +18,7 @@ from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus
 from p5rec.ids.config import IdsConfig
 from p5rec.models.bundle import Bundle, build
+from p5rec.tasks.view import DATA_ALONE, Shown
 
 from ..examples.example import TrainingExamples
 from ..learner import LearnerConfig, settings_of, training_prompts
@@ -190,6 +191,7 @@ def plan(
     base_adapters: Sequence[LoraSettings] = (),
     gpus: Sequence[str] = (),
     validation: ValidationTiming | None = None,
+    shown: Shown = DATA_ALONE,
 ) -> Plan:
     """Estimates the cost of training ``learner``; no weights are read.
 
@@ -204,6 +206,7 @@ def plan(
         base_adapters: adapters of the model that the training is initialised from.
         gpus: names in :data:`.gpus.GPUS`.
         validation: how to time a validation check; None: training has none.
+        shown: what prompts show besides the data.
 
     Raises:
         ValueError: nothing is trained, or the training aligns a model, on whose predictions the
@@ -219,7 +222,7 @@ def plan(
     )
     prompts = library.subset_dump()
     bundle = build(settings, codes, corpus.catalog.ids, prompts, empty=True, download=True)
-    examples, task_of = build_training_data(learner, events, bundle, library)
+    examples, task_of = build_training_data(learner, events, bundle, library, shown=shown)
     sizes = epoch_sizes(learner, events, library)
     tasks, shapes = {}, [(train.batch, max(1, train.packing))]
     for task, of_task in examples.items():

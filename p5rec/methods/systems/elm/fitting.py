@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import ceil
 from pathlib import Path
-
-import numpy as np
 
 from p5rec.core.artefacts import Lineage, write_json
 from p5rec.core.launch import rank
 from p5rec.core.types import Corpus
-from p5rec.ids.plain import uniform
+from p5rec.ids.plain import unnamed
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import FamilyExamples
 from p5rec.tasks.registry import TASKS
@@ -32,8 +29,7 @@ def fit(method: ElmSettings, corpus: Corpus, folder: Path, seed: int, inputs: In
     learner = method.learner(seed)
     view = _view(corpus, inputs, folder)
     shown = Shown(points=view.points)
-    size = ceil(np.sqrt(len(corpus.catalog)))  # the model's format wants codes; no prompt has them
-    codes = uniform(len(corpus.catalog), (size, size), seed)
+    codes = unnamed(len(corpus.catalog), seed)
     return train(learner, corpus, codes, folder, shown=shown)
 
 

@@ -13,7 +13,7 @@ from p5rec.core.rng import sampled
 from p5rec.core.types import Corpus
 from p5rec.data.split import instances
 from p5rec.data.stored_texts import StoredTexts
-from p5rec.ids.plain import uniform
+from p5rec.ids.plain import unnamed
 from p5rec.metrics.ranking import per_user
 from p5rec.recommend.protocols import Recommender
 from p5rec.tasks.view import Shown
@@ -41,8 +41,7 @@ def fit(method: PalrSettings, corpus: Corpus, folder: Path, seed: int, inputs: I
         notes=() if profiles is None else profiles.notes(corpus.interactions.user_keys),
         retrieved=_candidates(method, corpus, read_method(retriever).load(retriever), seed),
     )
-    size = ceil(np.sqrt(len(corpus.catalog)))  # the model's format wants codes; no prompt has them
-    codes = uniform(len(corpus.catalog), (size, size), seed)
+    codes = unnamed(len(corpus.catalog), seed)
     lineage = train(learner, corpus, codes, folder, shown=shown)
     if rank() == 0:
         if profiles is not None:

@@ -109,6 +109,11 @@ class PalrSettings(OverLists):
         )
 
     @property
+    def reads_texts(self) -> str | None:
+        """See :class:`p5rec.methods.over_lists.OverLists`: the profiles."""
+        return self.profile
+
+    @property
     def content_based(self) -> bool:  # type: ignore[override]
         """Whether the retriever is."""
         return self.finder is not None and self.finder.content_based

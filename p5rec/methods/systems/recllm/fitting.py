@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from math import ceil
 from pathlib import Path
-
-import numpy as np
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.launch import rank
 from p5rec.core.types import Corpus
-from p5rec.ids.plain import uniform
+from p5rec.ids.plain import unnamed
 from p5rec.tasks.view import unnamed_view
 from p5rec.train.training import train
 
@@ -20,8 +17,7 @@ from .settings import RecllmSettings
 
 def fit(method: RecllmSettings, corpus: Corpus, folder: Path, seed: int) -> Lineage:
     """Trains ``method``, saves the model into ``folder`` and returns the training events."""
-    size = ceil(np.sqrt(len(corpus.catalog)))  # the model's format wants codes; no prompt has them
-    codes = uniform(len(corpus.catalog), (size, size), seed)
+    codes = unnamed(len(corpus.catalog), seed)
     lineage = train(method.learner(seed), corpus, codes, folder)
     if rank() == 0:
         DialogueCatalogue.save(unnamed_view(corpus), folder)

@@ -1,4 +1,4 @@
-"""The cost of fitting a fusion: that of its components."""
+"""The cost of fitting a method that is made of other methods."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from p5rec.core.types import Corpus
 
-from ..base import Method
-from ..plans import PlanContext, Planned
+from .base import Method
+from .plans import PlanContext, Planned
 
 
 @dataclass(frozen=True)
-class FusionPlan:
+class ComponentPlans:
     """The plans of the components.
 
     Attributes:
-        own: plans of the components that are fitted for the fusion alone, by name.
+        own: plans of the components that are fitted for this method alone, by name.
         shared: component → the method of the recipe whose fit it shares.
     """
 
@@ -35,12 +35,17 @@ class FusionPlan:
             f"  {component}: shared with {method}" for component, method in self.shared.items()
         ]
         for name, plan in self.own.items():
-            first, *others = plan.lines()
-            lines += [f"  {name}: {first.strip()}", *others]
+            own = plan.lines()
+            if len(own) == 1:
+                lines.append(f"  {name}: {own[0].strip()}")
+            else:
+                lines += [f"  {name}", *(f"  {line}" for line in own)]
         return lines
 
 
-def plan(components: Mapping[str, Method], corpus: Corpus, among: PlanContext) -> FusionPlan:
+def plan_components(
+    components: Mapping[str, Method], corpus: Corpus, among: PlanContext
+) -> ComponentPlans:
     """The cost of fitting ``components``.
 
     Args:
@@ -59,7 +64,7 @@ def plan(components: Mapping[str, Method], corpus: Corpus, among: PlanContext) -
         for name, component in components.items()
         if name not in shared
     }
-    return FusionPlan({name: plan for name, plan in plans.items() if plan is not None}, shared)
+    return ComponentPlans({name: plan for name, plan in plans.items() if plan is not None}, shared)
 
 
 def _key(method: Method) -> tuple[Any, ...]:
