@@ -49,7 +49,7 @@ class ItemModel(LanguageModel):
             codes only.
 
     Attributes:
-        trie: the tree of the items' codes, on the model's device.
+        codes: the items' codes.
         merged: whether an item takes one position.
         predicts_codes: whether codes are predicted one after another; else the item head alone
             predicts items.
@@ -79,7 +79,7 @@ class ItemModel(LanguageModel):
         self.first_behaviour = self.first + sum(codes.sizes)
         self.reads_behaviours = self.tokens > self.first_behaviour
         self.starts = [self.first + int(start) for start in codes.starts]
-        self.trie, self.levels = Trie.build(codes.codes, codes.sizes), codes.levels
+        self.codes, self.levels = codes, codes.levels
         width = self.traits.width
         heads = heads or HeadsConfig()
         self.heads = RatingHeads(width, scale, heads) if len(scale) and heads.any else None
@@ -91,18 +91,22 @@ class ItemModel(LanguageModel):
         self.item_embeddings = (
             nn.Parameter(torch.zeros(len(codes), width)) if config.item_embeddings else None
         )
-        self._move_trie()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         applied = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self._move_trie()
+        for cached in ("trie", "_catalogue"):  # they follow the parameters to another device
+            vars(self).pop(cached, None)
         return applied  # type: ignore[no-any-return]
 
-    def _move_trie(self) -> None:
-        """Moves the trie to the parameters' device."""
-        if self.trie.leaf_item.device != self.device:
-            self.trie = self.trie.to(self.device)
-            vars(self).pop("_catalogue", None)
+    @cached_property
+    def trie(self) -> Trie:
+        """The tree of the items' codes, on the model's device, built on first use.
+
+        Raises:
+            UserError: two items have equal codes.
+        """
+        with torch.inference_mode(False):  # training may use it later
+            return Trie.build(self.codes.codes, self.codes.sizes).to(self.device)
 
     @cached_property
     def config(self) -> Any:
@@ -168,7 +172,8 @@ class ItemModel(LanguageModel):
         """The codes ``(N, L)`` of all items that the input has, numbered across all levels, and
         the items of each code."""
         with torch.inference_mode(False):  # the first call caches it, and training may use it later
-            flat = (self.trie.item_codes + self.offsets)[:, : self.n_read_levels].contiguous()
+            flat = torch.from_numpy(self.codes.flat[:, : self.n_read_levels]).contiguous()
+            flat = flat.to(self.device)
             return flat, Members.of(flat, len(self.causal.get_output_embeddings().new))
 
     def item_vectors(self) -> Tensor:

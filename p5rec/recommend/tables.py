@@ -93,15 +93,18 @@ class RankingTables:
         if by_item_head:
             require_item_head(bundle)
         names = None if names is None else names.to(model.device)
-        trie = model.trie if names is None else names.trie
         tie = tie_order(bundle.item_keys, seed)
+        ranks = None
+        if not by_item_head:
+            trie = model.trie if names is None else names.trie
+            ranks = trie.subtree_min(torch.from_numpy(tie).to(model.device))
         uses_head = by_item_head or (names is None and config.item_head_weight > 0)
         return cls(
             bundle,
             config,
             seed,
             tie,
-            None if by_item_head else trie.subtree_min(torch.from_numpy(tie).to(model.device)),
+            ranks,
             model.item_table() if uses_head and model.item_head is not None else None,
             names,
             Work.of(bundle),

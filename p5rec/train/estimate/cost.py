@@ -138,7 +138,7 @@ def _item(model: MultitaskModel, width: int) -> float:
     """FLOPs of the loss of one target item: code logits, item logits, code head."""
     cost: float = TRAINED * sum(model.sizes) * width if model.predicts_codes else 0
     if model.item_embeddings is not None or not model.predicts_codes:
-        cost += TRAINED * len(model.trie) * width
+        cost += TRAINED * len(model.codes) * width
     if model.code_head is not None:
         inner = sum(p.numel() for p in model.code_head.parameters() if p.ndim == 2)
         cost += TRAINED * (len(model.sizes) - 1) * inner
