@@ -144,7 +144,11 @@ def fold(
     new = ~np.isin(everything.catalog.ids, corpus.catalog.ids)
     unseen = ~np.isin(everything.catalog.ids, np.array(corpus.catalog.ids)[trained_items(corpus)])
     histories, targets, _ = instances(everything.interactions, everything.split, "test")
-    cold, warm = np.flatnonzero(new[targets]), np.flatnonzero(~unseen[targets])
+    before, _, _ = instances(corpus.interactions, corpus.split, "test")
+    left = np.isin(  # some users have no test event without the new items
+        np.array(everything.user_ids)[histories.users], np.array(corpus.user_ids)[before.users]
+    )
+    cold, warm = np.flatnonzero(new[targets]), np.flatnonzero(~unseen[targets] & left)
 
     tie = tie_order(everything.interactions.item_keys, 0)
 
@@ -153,7 +157,6 @@ def fold(
         return fitted.method.open_predictor(fitted.folder, work / "codes")
 
     extending, chance = opened(codes), opened(random_codes(codes, new, seed))
-    before, _, _ = instances(corpus.interactions, corpus.split, "test")
     without = fitted.method.load(fitted.folder).recommend(before, K)
     lists = {
         "cold: extended": (extending.recommend(histories.take(cold), K), targets[cold]),
@@ -172,6 +175,8 @@ def fold(
         for split, (name, of_target) in product(("valid", "test"), of_targets.items()):
             histories, targets, _ = instances(everything.interactions, everything.split, split)
             chosen = np.flatnonzero(of_target[targets])
+            if (split, name) == ("test", "warm"):
+                chosen = warm
             if split == "valid":
                 keys = histories.request_keys[chosen]
                 chosen = chosen[sampled(keys, VALIDATED, seed, name)]
