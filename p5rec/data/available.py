@@ -13,7 +13,7 @@ import numpy as np
 
 from p5rec.core.types import Interactions
 
-ALWAYS = np.iinfo(np.int64).min
+ALWAYS, NEVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,27 +21,31 @@ class Available:
     """The time from which each item is available.
 
     Attributes:
-        since: ``(N,)`` int64 times, in the unit of the events' times; :data:`ALWAYS` if unknown.
+        since: ``(N,)`` int64 times, in the unit of the events' times; :data:`ALWAYS` if unknown,
+            :data:`NEVER` of an item that is not available.
     """
 
     since: np.ndarray
 
     @classmethod
-    def of(cls, interactions: Interactions, events: np.ndarray | None = None) -> Self:
+    def of(
+        cls, interactions: Interactions, events: np.ndarray | None = None, *, others: int = ALWAYS
+    ) -> Self:
         """Availability from the first event of each item.
 
-        An item without events is always available. If times are positions in a history, they are
-        not comparable between users, and every item is always available.
+        If times are positions in a history, they are not comparable between users, and an item with
+        events is always available.
 
         Args:
             interactions: E events.
             events: ``(E,)`` bool, the events that count; None counts all.
+            others: the time from which an item without such events is available.
         """
-        since = np.full(interactions.n_items, np.iinfo(np.int64).max)
-        if interactions.dated:
-            own = slice(None) if events is None else events
-            np.minimum.at(since, interactions.items[own], interactions.times[own])
-        since[since == np.iinfo(np.int64).max] = ALWAYS
+        since = np.full(interactions.n_items, NEVER)
+        own = slice(None) if events is None else events
+        times = interactions.times[own] if interactions.dated else ALWAYS
+        np.minimum.at(since, interactions.items[own], times)
+        since[since == NEVER] = others
         return cls(since)
 
     @cached_property

@@ -12,7 +12,7 @@ import numpy as np
 from p5rec.core.rng import keyed
 from p5rec.core.types import Corpus, Histories
 
-from .available import Available
+from .available import ALWAYS, NEVER, Available
 from .earlier_events import EarlierEvents
 from .negatives import unmet_items
 
@@ -89,9 +89,11 @@ def _with_negatives(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Events, items and labels ``(B,)`` of ``events`` and their sampled negatives."""
     log = corpus.interactions
-    met = corpus.split.mask("train") if split_name == "train" else np.ones(len(log), dtype=bool)
+    met, others = np.ones(len(log), dtype=bool), ALWAYS
+    if split_name == "train":  # an item without training events would be a negative alone
+        met, others = corpus.split.mask("train"), NEVER
     random = keyed(log.event_keys[events], seed, "click negatives")
-    available = Available.of(log, met)
+    available = Available.of(log, met, others=others)
     negatives = unmet_items(
         log.users[met], log.items[met], log.users[events], log.times[events], available, random
     )

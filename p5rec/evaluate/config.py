@@ -45,6 +45,12 @@ class PrimaryConfig(Config):
     with 0 is no evidence against it. null: unknown.
     """
 
+    @model_validator(mode="after")
+    def _resamples_what_it_weighs(self) -> Self:
+        if (self.metric, self.resample) == ("gAUC", "items"):
+            raise ValueError("resample: expected users for gAUC, a mean over users; take AUC")
+        return self
+
     @property
     def methods(self) -> set[str]:
         """The names of the two methods, without their rating estimators."""

@@ -102,7 +102,7 @@ def _mean_side(
     first = sides[0]
     return first._replace(
         statistic=combined([each.statistic for each in sides], lambda each: np.mean(each, axis=0)),
-        by_seed=np.mean([each.by_seed for each in sides], axis=0),
+        by_seed=np.mean(np.broadcast_arrays(*(each.by_seed for each in sides)), axis=0),
     )
 
 

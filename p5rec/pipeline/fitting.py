@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 
+import numpy as np
+
 from p5rec.core.errors import input_error
 from p5rec.core.progress import open_bar
 from p5rec.data.split import ALL
@@ -51,6 +53,11 @@ def fit_method(
     if len(points) > 1:
         trials = _trials(points, prepared, among, name)
         values = [trial.value for trial in trials]
+        if np.isnan(values).any():
+            raise input_error(
+                f"methods.{name}.tune", "a validation metric for each candidate", "none",
+                "the validation targets have one class; set tune: {} and fixed values",
+            )  # fmt: skip
         best = values.index(max(values))  # of equal ones the first
     runs = []
     for n in range(first, first + repeats) if method.stochastic else (0,):

@@ -162,10 +162,12 @@ class CorpusView:
 
     @cached_property
     def liked(self) -> np.ndarray:
-        """``(E,)`` bool: events rated ``scale.liked`` or more; without ratings, all targets."""
-        ratings = self.corpus.interactions.ratings
+        """``(E,)`` bool: events rated ``scale.liked`` or more; without ratings, all targets that
+        have no negative label."""
+        log = self.corpus.interactions
+        ratings = log.ratings
         if ratings is None or self.scale is None:
-            return self.corpus.interactions.is_target
+            return log.is_target if log.labels is None else log.is_target & (log.labels != 0)
         return np.where(self.rated, ratings, -np.inf) >= self.scale.liked
 
     @cached_property

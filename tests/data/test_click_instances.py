@@ -147,6 +147,7 @@ def test_without_labels_negatives_are_sampled(corpus: Corpus) -> None:
         ):
             assert log.users[event] == user
             assert item not in log.items[met & (log.users == user)]
+            assert split_name == "test" or item in log.items[met]
     again, other = (click_instances(plain, "test", seed=seed) for seed in (4, 5))
     assert again.items.tolist() == instances.items.tolist() != other.items.tolist()
 

@@ -107,6 +107,16 @@ def test_a_mean_of_methods_is_compared() -> None:
         primary_result(PrimaryConfig(**CLAIM | {"compare": ("a", "b + d")}), measured, 0)
 
 
+def test_a_mean_of_methods_may_have_other_numbers_of_seeds() -> None:
+    measured = [
+        average([predicted(name, signal, split, seed) for seed in seeds], 0)
+        for split in ("test", "valid")
+        for name, signal, seeds in (("a", 1.5, (1, 2)), ("b", 0.2, (3,)), ("c", 0.6, (4, 5)))
+    ]
+    found = primary_result(PrimaryConfig(**CLAIM | {"compare": ("a", "b + c")}), measured, 0)
+    assert np.mean(found.by_seed) == pytest.approx(found.value)
+
+
 def test_items_are_resampled_together() -> None:
     measured = entries(1.0, 0.8)
     found = primary_result(PrimaryConfig(**CLAIM, resample="items"), measured, 0)
@@ -115,6 +125,8 @@ def test_items_are_resampled_together() -> None:
     assert (found.value, found.low, found.high) == (same.value, same.low, same.high)
     assert found.detectable == DETECTABLE * paired_error(*on_valid, ITEMS, seed=0)
     assert "intervals over 30 items" in found.sentence
+    with pytest.raises(ValueError, match="resample: expected users for gAUC"):
+        PrimaryConfig(**CLAIM | {"metric": "gAUC", "resample": "items"})
     unknown = [replace(m, items=np.full_like(m.items, -1)) for m in measured]
     with pytest.raises(UserError, match="one item each"):
         primary_result(PrimaryConfig(**CLAIM, resample="items"), unknown, 0)

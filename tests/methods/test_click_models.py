@@ -287,6 +287,7 @@ def test_bins_and_standardised_vectors() -> None:
     assert scaled[:2, 0].tolist() == [-1, 1]
     assert np.isnan(scaled[3]).all()
     assert np.isfinite(scaled[2]).all()
+    assert scaled[:3, 1].tolist() == [0, 0, 4]  # the same in all that are known
 
 
 def test_trees_equal_their_library(corpus: Corpus, models: Any) -> None:
@@ -299,8 +300,10 @@ def test_trees_equal_their_library(corpus: Corpus, models: Any) -> None:
     matrix[::4, 1] = np.nan
     matrix[::5, 2] = np.nan
     labels = (np.nan_to_num(matrix[:, 1], nan=1.0) * matrix[:, 0] > 0).astype(int)
+    labels ^= np.isnan(matrix[:, 2])  # so that a node asks for missing values alone
     ensemble = HistGradientBoostingClassifier(max_iter=20, early_stopping=False)
     ensemble.fit(matrix, labels)
+    assert any(np.isinf(tree.nodes["num_threshold"]).any() for (tree,) in ensemble._predictors)
     expected = ensemble.decision_function(matrix)
     np.testing.assert_allclose(Trees.of(ensemble).logits(matrix), expected, atol=1e-6)
 

@@ -214,6 +214,7 @@ def test_other_click_models_can_be_aligned(
     [
         ({"base": {"kind": "logistic"}}, "click model with a perceptron, got a logistic"),
         ({"base": {"kind": "autoint", "tune": {"l2": [1]}}}, "tune base.KEY"),
+        ({"base": {"kind": "genre"}}, "click model with a perceptron, got a genre"),
         ({"texts": {"template": "{label}"}}, "expected the slots .*, got 'label'"),
         ({"alignment": {"width": 9}}, r"a multiple of subspaces \(4\), got 9"),
     ],
@@ -221,6 +222,12 @@ def test_other_click_models_can_be_aligned(
 def test_a_wrong_setting_is_one_line(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Ctrl(**changes)
+
+
+def test_the_click_model_keeps_its_ids() -> None:
+    method = Ctrl(base={"kind": "autoint", "item": "pieces", "ids": "mine"})
+    assert method.semantic_ids == "mine"
+    assert {*method.query_needs(0)} == {"ids"}
 
 
 def test_the_click_model_is_tuned_by_dotted_keys() -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from knowledge_world import KnowledgeWorld, fitted, held_out, knowledge_world
 
+from p5rec.core.artefacts import Lineage
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.data.click_instances import click_instances
@@ -137,6 +138,33 @@ class WithVectors(Kar):
         return super().fit(corpus, folder, seed=seed, inputs=found)
 
 
+def test_texts_that_show_training_targets_are_refused(
+    world: KnowledgeWorld, vectors: Path, tmp_path: Path
+) -> None:
+    log = world.corpus.interactions
+    store, shown = (
+        VectorStore.read(vectors / "users"),
+        log.event_keys[world.corpus.split.mask("train")],
+    )
+    written = store.about.model_copy(update={"source": "texts about"})
+    replace(store, about=written, lineage=Lineage(shown[:5])).save(tmp_path / "users")
+    (tmp_path / "items").symlink_to(vectors / "items")
+    with pytest.raises(
+        UserError, match=r"vectors\.users: .* got texts that show 5; set data\.profile"
+    ):
+        fitted(kar(), world.corpus, tmp_path, tmp_path / "model")
+
+
+def test_the_click_model_keeps_its_ids_and_checks(world: KnowledgeWorld) -> None:
+    base = {"kind": "deepfm", "item": "ngrams", "ids": "mine", "attributes": ["colour"]}
+    method = Kar(base=base)
+    assert method.semantic_ids == "mine"
+    assert {*method.needs(0)} == {"ids", "vectors.users", "vectors.items"}
+    assert {*method.query_needs(0)} == {"ids"}
+    (line,) = method.check_data(world.corpus, ())
+    assert line.startswith("base.attributes: expected one of users or items, got 'colour'")
+
+
 def test_it_keeps_the_contract_of_methods(
     world: KnowledgeWorld, vectors: Path, tmp_path: Path
 ) -> None:
@@ -160,6 +188,7 @@ def test_vectors_must_fit(world: KnowledgeWorld, vectors: Path, tmp_path: Path) 
         ({"users": None, "items": None}, "name of vectors"),
         ({"base": {"kind": "ease"}}, "expected a click model, got the kind ease"),
         ({"base": {"kind": "din", "vectors": ["x"]}}, "expected no vectors here"),
+        ({"base": {"kind": "genre"}}, "expected a click model, got the kind genre"),
     ],
 )
 def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:

@@ -141,6 +141,15 @@ def test_answers_come_in_order_and_are_cached_one_by_one(server: Server, tmp_pat
         assert "prompt" not in path.read_text().replace("prompt_tokens", "").replace("About p", "")
 
 
+def test_sampled_answers_belong_to_a_seed_and_an_entity(server: Server) -> None:
+    catalog, example = make_view().corpus.catalog, Example("prompt", "", "t", "t.t.v1")
+    for seed, entities in ((0, "aba"), (1, "a"), (0, "ab")):
+        writer = config(server, temperature=1.0).open(Assignment("items", [], catalog, seed=seed))
+        writer.write([Request(entity, example) for entity in entities[:1]])
+        writer.write([Request(entity, example) for entity in entities[1:]])
+    assert len(server.bodies) == 3
+
+
 def test_texts_of_an_endpoint(server: Server, tmp_path: Path) -> None:
     stored = texts_of(server, tmp_path, "one")
     assert len(stored.usable()[0]) == 10
@@ -220,6 +229,7 @@ def test_uncounted_tokens_and_empty_answers(server: Server) -> None:
     server.respond = lambda n, body: (200, {"choices": [{"message": {"content": None}}]}, {})
     assert ask(config(server), "a")[0].text is None
     server.respond = lambda n, body: completion(" x ")
+    assert ask(config(server), "a")[0].text == "x", "a refusal is not kept"
     (answer,) = ask(config(server), "b")
     assert (answer.text, answer.prompt_tokens, answer.new_tokens) == ("x", None, None)
 

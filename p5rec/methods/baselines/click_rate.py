@@ -17,7 +17,7 @@ from pydantic import Field
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.types import Histories, Interactions, Split, check_rows
-from p5rec.data.available import Available
+from p5rec.data.available import NEVER, Available
 
 from ..arrays import load_arrays, save_arrays
 from ..base import Method
@@ -77,7 +77,7 @@ class ItemClickRate(Method):
             rate = positives.sum() / max(1, positives.sum() + negatives.sum())
         else:
             positives = np.bincount(items, minlength=n_items)
-            available = Available.of(interactions, train)
+            available = Available.of(interactions, train, others=NEVER)
             negatives = expected_negatives(users, items, interactions.times[targets], available)
         events = positives + negatives
         rates = (positives + self.smoothing * rate) / (events + self.smoothing)

@@ -41,7 +41,8 @@ class Trees:
         nodes = {
             "value": joined["value"],
             "feature": joined["feature_idx"] + width * (joined["missing_go_to_left"] == 0),
-            "threshold": joined["num_threshold"],
+            # a node that asks for missing values alone has the threshold +inf, as they have below
+            "threshold": np.minimum(joined["num_threshold"], np.finfo(np.float64).max),
             "children": np.where(leaf, own, first + children).T.ravel(),
         }
         base = float(np.ravel(ensemble._baseline_prediction)[0])

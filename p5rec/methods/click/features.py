@@ -215,11 +215,12 @@ def entity_fields(
 
 def standardised(vectors: np.ndarray, known: np.ndarray) -> np.ndarray:
     """``(n, d)`` float32 with mean 0 and deviation 1 over the ``known (n,)`` entities with a
-    vector."""
+    vector; a number that is the same in all of these keeps its scale."""
     have = vectors[known & ~np.isnan(vectors[:, 0])]
     if not len(have):
         have = vectors[~np.isnan(vectors[:, 0])]
-    scaled = (vectors - have.mean(0)) / np.maximum(have.std(0), 1e-6)
+    deviation = have.std(0)
+    scaled = (vectors - have.mean(0)) / np.where(deviation > 1e-6, deviation, 1)
     return scaled.astype(np.float32)
 
 

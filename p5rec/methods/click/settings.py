@@ -44,6 +44,8 @@ class ClickSettings(ItemSettings):
     that of as many epochs before. 0: train all ``epochs``, without validation checks.
     """
 
+    extendable: ClassVar[bool] = True
+    """Whether another method can add fields or a training to it."""
     capabilities = CLICKS
     embeds_items = False
     validates_during_fit = False

@@ -5,7 +5,7 @@ B instances.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from .features import DataFields, UserIndex, fields_of
 from .instances import training_instances, validation_instances
 from .predictor import ClickPredictor, MakeAdapters, click_model, no_adapters
 from .settings import ClickSettings
-from .vectors import read_vectors
+from .vectors import check_targets, read_vectors
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,11 @@ class FurtherLoss:
     """A loss that is added to the log loss of each step.
 
     Attributes:
-        parameters: the weights that it trains besides those of the model.
-        learning_rate: of these weights.
+        groups: learning rate, and the weights that it trains with it besides those of the model.
         value: returns the loss of one step.
     """
 
-    parameters: list[nn.Parameter]
-    learning_rate: float
+    groups: Sequence[tuple[float, list[nn.Parameter]]]
     value: Callable[[], Tensor]
 
 
@@ -71,12 +69,13 @@ def fit(
         encoder_of: makes the encoder of requests; None: a plain one.
 
     Raises:
-        UserError: the training instances have one label only.
+        UserError: the training instances have one label only, or texts about users show them.
     """
     log = corpus.interactions
+    stores = read_vectors(method.vectors, inputs)
     fields = fields_of(
         corpus,
-        read_vectors(method.vectors, inputs),
+        stores,
         method.item_values(corpus, seed, inputs),
         method.attributes,
     )
@@ -85,6 +84,7 @@ def fit(
     else:
         encoder = encoder_of(fields)
     instances = training_instances(corpus, seed, encoder.latest)
+    check_targets(stores, log.event_keys[instances.events])
     encoded = encoder.encode(instances.histories, instances.items)
     labels = torch.from_numpy(instances.labels.astype(np.float32))
     batch = int(np.clip(len(labels) // 10, 1, method.batch))
@@ -103,8 +103,8 @@ def fit(
         penalties = method.weight_penalty / len(labels), method.l2 / len(labels)
         optimizer = optimizer_of(model, method.learning_rate, penalties)
         if further is not None:
-            own = {"params": further.parameters, "lr": further.learning_rate, "weight_decay": 0.0}
-            optimizer.add_param_group(own)
+            for rate, weights in further.groups:
+                optimizer.add_param_group({"params": weights, "lr": rate, "weight_decay": 0.0})
 
         def one_epoch(n: int) -> float:
             each = losses(model, encoded, labels, batch, method.field_dropout)

@@ -71,7 +71,7 @@ class Endpoint(GeneratorConfig):
                     f"{self.key_variable}, got none; set it and run again"
                 )
         client = Client(f"{self.url}/chat/completions", key, self.timeout, self.retries)
-        return EndpointWriter(self, client, AnswerCache(answers_home()))
+        return EndpointWriter(self, client, AnswerCache(answers_home()), assignment.seed)
 
     def settings(self) -> dict[str, Any]:
         """See :class:`.port.GeneratorConfig`."""
@@ -86,12 +86,13 @@ class EndpointWriter:
         config: of the generator.
         client: sends the requests.
         cache: the answers so far.
+        seed: of the section; sampled answers belong to a seed and an entity.
     """
 
     escape: Escape = literal
 
-    def __init__(self, config: Endpoint, client: Client, cache: AnswerCache) -> None:
-        self.config, self.client, self.cache = config, client, cache
+    def __init__(self, config: Endpoint, client: Client, cache: AnswerCache, seed: int = 0) -> None:
+        self.config, self.client, self.cache, self.seed = config, client, cache, seed
 
     @property
     def facts(self) -> dict[str, int]:
@@ -131,8 +132,11 @@ class EndpointWriter:
         }
         body = {name: value for name, value in body.items() if value is not None}
         question = {"url": config.url, **body}
+        if body.get("temperature"):
+            question["draw"] = [self.seed, request.id]
         cached = self.cache.get(question)
         if cached is None:
             cached = self.client.ask(body)
-            self.cache.put(question, cached)
+            if cached.text is not None:  # a refusal may pass
+                self.cache.put(question, cached)
         return cached

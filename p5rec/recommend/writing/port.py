@@ -59,12 +59,14 @@ class Assignment:
         ids: all external ids of these entities.
         catalog: the items.
         form: the form of the answers; None: any text.
+        seed: of the section.
     """
 
     of: Of
     ids: Sequence[str]
     catalog: Catalog
     form: AnswerForm | None = None
+    seed: int = 0
 
 
 class Writer(Protocol):

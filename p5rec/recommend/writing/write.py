@@ -91,7 +91,9 @@ class _Writing:
         if not len(rows):
             raise input_error("texts", f"{config.of} to write about", "none", "check the data")
         form = config.open_family()[0].answer if config.generator.prompted else None
-        writer = config.generator.open(Assignment(config.of, ids, corpus.catalog, form))
+        writer = config.generator.open(
+            Assignment(config.of, ids, corpus.catalog, form, config.seed)
+        )
         prompts = None
         if config.generator.prompted:
             shown = () if notes is None else notes.of_keys(log.user_keys)

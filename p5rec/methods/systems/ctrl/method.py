@@ -3,7 +3,7 @@ trained on clicks and served alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -141,7 +141,7 @@ class Ctrl(Method):
     @field_validator("base")
     @classmethod
     def _is_deep(cls, base: Any) -> Any:
-        if not isinstance(base, DeepSettings):
+        if not isinstance(base, DeepSettings) or not base.extendable:
             raise ValueError(f"expected a click model with a perceptron, got a {base.kind}")
         if base.tune:
             raise ValueError("expected no grid: tune base.KEY of the method itself")
@@ -166,6 +166,30 @@ class Ctrl(Method):
             settings,
         )
         return {**self.base.needs(seed), ROWS: rows}
+
+    @property
+    def semantic_ids(self) -> str | None:
+        """See :class:`p5rec.methods.base.Method`: those of the click model."""
+        ids: str | None = self.base.semantic_ids
+        return ids
+
+    def query_needs(self, seed: int) -> Mapping[str, Need]:
+        """See :class:`p5rec.methods.base.Method`: those of the click model."""
+        needs: Mapping[str, Need] = self.base.query_needs(seed)
+        return needs
+
+    def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
+        """See :class:`p5rec.methods.base.Method`: those of the click model."""
+        files: dict[str, Path] = self.base.files(model, query_inputs, work)
+        return files
+
+    def check(self, ids: Mapping[str, Any]) -> Iterator[str]:
+        """See :class:`p5rec.methods.base.Method`: that of the click model."""
+        yield from (f"base.{line}" for line in self.base.check(ids))
+
+    def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
+        """See :class:`p5rec.methods.base.Method`: that of the click model."""
+        yield from (f"base.{line}" for line in self.base.check_data(corpus, tasks))
 
     @property
     def fitted_by(self) -> tuple[Work, ...]:

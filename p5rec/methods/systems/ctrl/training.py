@@ -160,9 +160,12 @@ def _pretrain(
     width = _representation_width(model, instances)
     aligner = Aligner(model, top, settings, method.base.field_dropout, width)
     if settings.joint:
-        parameters = [*aligner.alignment.parameters(), *top.parameters()]
+        groups = [
+            (settings.learning_rate, [*aligner.alignment.parameters()]),
+            (settings.text_learning_rate, [*top.parameters()]),
+        ]
         loss = partial(_random_loss, aligner, data, min(settings.batch, len(data)))
-        return clicks.FurtherLoss(parameters, settings.text_learning_rate, loss)
+        return clicks.FurtherLoss(groups, loss)
     align(aligner, data, settings)
     return None
 

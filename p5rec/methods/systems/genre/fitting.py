@@ -16,8 +16,9 @@ from p5rec.data.vector_store import VectorStore
 from ...click import predictor, training
 from ...click.encoding import Encoder
 from ...click.features import DataFields, UserIndex
+from ...click.instances import training_instances
 from ...click.predictor import ClickPredictor
-from ...click.vectors import read_vectors
+from ...click.vectors import check_targets, read_vectors
 from ...needs import Inputs
 from .histories import SyntheticEncoder, with_synthetic, without_user_ids
 from .settings import GenreSettings
@@ -33,6 +34,8 @@ def fit(method: GenreSettings, corpus: Corpus, seed: int, inputs: Inputs, folder
     stores = read_vectors((*method.named, *method.synthetic), inputs)
     _check(method, stores)
     log = corpus.interactions
+    targets = training_instances(corpus, seed, method.history).events
+    check_targets(stores, log.event_keys[targets])
     known = np.bincount(log.items[corpus.split.mask("train")], minlength=log.n_items) > 0
 
     def encoder(fields: DataFields) -> Encoder:

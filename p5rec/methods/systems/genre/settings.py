@@ -29,6 +29,7 @@ class GenreSettings(DinSettings):
     profile: str | None = None
     """Vectors of texts about users: their profiles. null: none."""
 
+    extendable = False
     untuned = DinSettings.untuned | {"items", "synthetic", "profile"}
 
     @model_validator(mode="after")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from p5rec.core.types import Corpus
+
 from ...base import Method
 from ...click.kinds import Din
 from ...click.settings import CLICKS, ClickSettings
 from ...click.vectors import vector_needs
-from ...needs import Need
+from ...needs import Inputs, Need
 from ...registry import any_method
 
 
@@ -47,7 +49,7 @@ class KarSettings(Method):
     @field_validator("base")
     @classmethod
     def _base_is_a_click_model(cls, base: Any) -> Any:
-        if not isinstance(base, ClickSettings):
+        if not isinstance(base, ClickSettings) or not base.extendable:
             raise ValueError(f"expected a click model, got the kind {base.kind}")
         if base.vectors:
             raise ValueError("expected no vectors here: name them as users and items of the kar")
@@ -93,5 +95,29 @@ class KarSettings(Method):
         return facts
 
     def needs(self, seed: int) -> Mapping[str, Need]:
-        """See :class:`p5rec.methods.base.Method`: the vectors."""
-        return vector_needs(self.names)
+        """See :class:`p5rec.methods.base.Method`: those of the click model, and the vectors."""
+        return {**self.base.needs(seed), **vector_needs(self.names)}
+
+    @property
+    def semantic_ids(self) -> str | None:
+        """See :class:`p5rec.methods.base.Method`: those of the click model."""
+        ids: str | None = self.base.semantic_ids
+        return ids
+
+    def query_needs(self, seed: int) -> Mapping[str, Need]:
+        """See :class:`p5rec.methods.base.Method`: those of the click model."""
+        needs: Mapping[str, Need] = self.base.query_needs(seed)
+        return needs
+
+    def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
+        """See :class:`p5rec.methods.base.Method`: those of the click model."""
+        files: dict[str, Path] = self.base.files(model, query_inputs, work)
+        return files
+
+    def check(self, ids: Mapping[str, Any]) -> Iterator[str]:
+        """See :class:`p5rec.methods.base.Method`: that of the click model."""
+        yield from (f"base.{line}" for line in self.base.check(ids))
+
+    def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
+        """See :class:`p5rec.methods.base.Method`: that of the click model."""
+        yield from (f"base.{line}" for line in self.base.check_data(corpus, tasks))
