@@ -41,6 +41,9 @@ def forget(
     basis: Annotated[str, typer.Option(help="The reason, for the receipt.")] = "",
     jobs: Jobs = None,
     *,
+    partly: Annotated[
+        bool, typer.Option("--partly", help="Leave out ids and lines that no log has.")
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Carry it out; without this option, print the plan.")
     ] = False,
@@ -59,7 +62,7 @@ def forget(
         raise UserError("expected --run with the folder of a run, got none; name one")
     # manifests record the command of each stage: it must not name whom it forgets
     sys.argv[1:] = ["forget", *(word for folder in folders for word in ("--run", str(folder)))]
-    plan = _plan(wanted, folders, basis)
+    plan = _plan(wanted, folders, basis, partly=partly)
     _show(plan)
     if not yes:
         print("nothing was changed; add --yes to carry it out")
@@ -126,7 +129,7 @@ def _wanted(users: list[str], events: Path | None) -> Wanted:
     return Wanted.of_users(named)
 
 
-def _plan(wanted: Wanted, runs: list[Path], basis: str) -> Plan:
+def _plan(wanted: Wanted, runs: list[Path], basis: str, *, partly: bool) -> Plan:
     from p5rec.core.errors import all_of
     from p5rec.core.paths import cache_home
     from p5rec.forget.plan import check_run, make_plan
@@ -134,7 +137,8 @@ def _plan(wanted: Wanted, runs: list[Path], basis: str) -> Plan:
 
     stages = Stages.read(cache_home() / "store")
     all_of(*(lambda folder=folder: check_run(folder, stages) for folder in runs))  # type: ignore[misc]
-    return make_plan(wanted, {folder: _data_of(folder) for folder in runs}, basis, stages)
+    data = {folder: _data_of(folder) for folder in runs}
+    return make_plan(wanted, data, basis, stages, partly=partly)
 
 
 def _data_of(run: Path) -> DataConfig:

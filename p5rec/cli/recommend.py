@@ -288,6 +288,7 @@ def _key(
     from p5rec.core.artefacts import digest, file_sha256
     from p5rec.core.code import CODE
     from p5rec.data.prepare import input_digests
+    from p5rec.data.reading import forgotten_in
     from p5rec.data.registry import SOURCES
     from p5rec.ids.files import MANIFEST as CODES
     from p5rec.methods.folder import contents
@@ -301,7 +302,11 @@ def _key(
     return {
         "model": digest(contents(source.model)),
         "ids": file_sha256(source.ids / CODES) if source.ids else None,
-        "data": {**data.dump(), "files": input_digests(data)},
+        "data": {
+            **data.dump(),
+            "files": input_digests(data),
+            "forgotten": forgotten_in(data),
+        },
         "queries": {
             name: file_sha256(value) if isinstance(value, Path) else value
             for name, value in queries.items()

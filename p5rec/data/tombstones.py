@@ -9,6 +9,8 @@ E events, T tombstones.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -19,6 +21,8 @@ import polars as pl
 
 from p5rec.core.artefacts import digest
 from p5rec.core.atomic import atomic_write, write_secret
+from p5rec.core.errors import input_error
+from p5rec.core.locks import exclusive_lock
 from p5rec.core.paths import cache_home
 from p5rec.core.rng import combined, id_keys
 
@@ -26,6 +30,7 @@ from .cells import indices
 from .rawlog import RawLog
 
 FOLDER, SALT, MARKS = "forget", "salt", "tombstones.npy"
+LOCK = ".tombstones.lock"
 SALT_BYTES, SECOND = 32, 1_000_000
 
 
@@ -45,11 +50,13 @@ class Tombstones:
     def read(cls) -> Tombstones:
         """The tombstones of this user's cache; a new salt if there are none."""
         folder = forget_folder()
-        if not (folder / SALT).is_file():
-            return cls(token_bytes(SALT_BYTES), np.zeros(0, np.uint64))
-        marks = folder / MARKS
+        salt, marks = folder / SALT, folder / MARKS
+        if marks.is_file() and not salt.is_file():
+            raise input_error(
+                marks, f"the file {SALT} beside it", "none", "restore the folder from one copy"
+            )
         known = np.load(marks, allow_pickle=False) if marks.is_file() else np.zeros(0, np.uint64)
-        return cls((folder / SALT).read_bytes(), known)
+        return cls(salt.read_bytes() if salt.is_file() else token_bytes(SALT_BYTES), known)
 
     def adding(self, marks: np.ndarray) -> Tombstones:
         """These tombstones and ``marks (n,)``."""
@@ -68,11 +75,18 @@ class Tombstones:
         if not (folder / SALT).is_file():
             write_secret(folder / SALT, self.salt)
 
+    @classmethod
+    def kept(cls) -> Tombstones:
+        """:meth:`read`, with a salt that all processes share from now on."""
+        with changing():
+            cls.read().write_salt()
+            return cls.read()
+
     def marks_of(self, log: RawLog) -> np.ndarray:
         """``(E,)`` uint64: the tombstone that each event has, or would have."""
         events, name = log.events, log.files[0].name if log.files else ""
         moment = id_keys([name]) if log.ordinal else events["time"].to_numpy() // SECOND
-        keys = combined(_keys(events["user"]), _keys(events["item"]), moment.view(np.uint64))
+        keys = combined(keys_of(events["user"]), keys_of(events["item"]), moment.view(np.uint64))
         hashes = (blake2b(key, key=self.salt, digest_size=8).digest() for key in _rows(keys))
         marks: np.ndarray = np.frombuffer(b"".join(hashes), dtype="<u8")
         return marks
@@ -101,12 +115,21 @@ class Tombstones:
         return digest(found.tolist()) if len(found) else ""
 
 
+@contextmanager
+def changing() -> Iterator[None]:
+    """A context in which no other process changes the tombstones or their salt."""
+    folder = forget_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with exclusive_lock(folder / LOCK):
+        yield
+
+
 def forget_folder() -> Path:
     """The folder of the tombstones, their salt, requests and receipts."""
     return cache_home() / FOLDER
 
 
-def _keys(ids: pl.Series) -> np.ndarray:
+def keys_of(ids: pl.Series) -> np.ndarray:
     """``(E,)`` uint64: the key of each id."""
     distinct = ids.unique().sort()
     keys: np.ndarray = id_keys(distinct.to_list())[indices(ids, distinct)]

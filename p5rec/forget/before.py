@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
@@ -49,22 +50,37 @@ class Before(Config):
     Attributes:
         runs: by folder.
         held: the stages that saw the events, by key.
+        requests: the ids of the requests.
+        started: when the first of them was begun, in seconds since 1970.
     """
 
     runs: dict[str, RunBefore]
     held: dict[str, StageBefore]
+    requests: tuple[str, ...]
+    started: float
 
     @classmethod
-    def now(cls, folders: Iterable[Path], held: Mapping[str, Stage], stages: Stages) -> Before:
+    def now(
+        cls,
+        folders: Iterable[Path],
+        held: Mapping[str, Stage],
+        stages: Stages,
+        requests: tuple[str, ...],
+    ) -> Before:
         """The present state; what an interrupted call has written is the state of its runs.
 
         Args:
             folders: of the runs.
             held: the stages that still hold the events.
             stages: of the store.
+            requests: their ids.
         """
         path = forget_folder() / FILE
-        earlier = cls(**read_json(path)) if path.is_file() else cls(runs={}, held={})
+        earlier = cls(runs={}, held={}, requests=requests, started=time.time())
+        if path.is_file():
+            written = cls(**read_json(path))
+            if {*written.requests} & {*requests}:  # else a kill left it after its requests ended
+                earlier = written
 
         def state(chosen: Mapping[str, Stage]) -> dict[str, StageBefore]:
             return {
@@ -79,7 +95,12 @@ class Before(Config):
             for folder in folders
             if str(folder) not in earlier.runs
         }
-        made = cls(runs={**runs, **earlier.runs}, held={**state(held), **earlier.held})
+        made = cls(
+            runs={**runs, **earlier.runs},
+            held={**state(held), **earlier.held},
+            requests=requests,
+            started=earlier.started,
+        )
         write_json(path, made.dump())
         return made
 

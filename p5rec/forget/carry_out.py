@@ -31,7 +31,8 @@ from p5rec.recommend.people.folder import people_folder
 from .before import Before
 from .receipt import Output, Receipt
 from .requests import Pending, pending
-from .stages import Stage, Stages
+from .stages import DATA, Stage, Stages
+from .wanted import Named
 
 LOCK = ".lock"
 POLL = 1.0  # seconds between looks at stages in use
@@ -61,32 +62,38 @@ def carry_out(
             return []
         for each in requests:
             each.bury()
-        keys = np.unique(np.concatenate([each.keys for each in requests]), axis=0)
+        named = Named.joined([each.named for each in requests])
         folders = [*dict.fromkeys(Path(run) for each in requests for run in each.request.runs)]
-        stages, held = _when_unused(root, keys, notify)
+        stages, held = _when_unused(root, named, notify)
         others = stages.other_runs(held, folders)
-        before = Before.now(folders, held, stages)
-        started = time.time()
+        ids = tuple(each.request.id for each in requests)
+        before = Before.now(folders, held, stages, ids)
         for folder in folders:
             notify(f"{folder}: computing again")
             rerun(folder)
         after = Stages.read(root)
-        _check_fresh(before.held, folders, after)
+        _check_fresh({*before.held, *after.holding(named)}, folders, after)
         texts = any(stage.kind == TEXTS for stage in before.held.values())
         readers = after.readers_of_lost_parts(before.held.keys())
         deleted = _delete(root, readers, 0.0)  # first: a kill must leave what names them
-        checked = _delete(root, before.held, started if texts else 0.0)
+        checked = _delete(root, before.held, before.started if texts else 0.0)
         checked = {name: count + deleted[name] for name, count in checked.items()}
-        checked |= _delete_told(folders, keys)
+        checked |= _delete_told(folders, named.keys)
         remaining = Stages.read(root)
         checked |= {"stages": len(remaining.by_key)}
-        checked |= {"stages holding the events": len(remaining.holding(keys))}
+        if left := remaining.holding(named):
+            names = ", ".join(sorted(stage.name for stage in left.values()))
+            raise UserError(
+                f"expected no stage that saw the events to be left, got {names}; run `p5rec forget "
+                "resume` when no other command is running"
+            )
+        checked |= {"stages holding the events": 0}
         receipt = Receipt(
             request=requests[0].request,
             together_with=(),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             artefacts=before.artefacts(after, remaining),
-            outputs=tuple(_output(folder, before, started) for folder in folders),
+            outputs=tuple(_output(folder, before) for folder in folders),
             other_runs=others,
             checked=checked,
             versions=library_versions(),
@@ -100,14 +107,17 @@ def carry_out(
 
 
 def _when_unused(
-    root: Path, keys: np.ndarray, notify: Callable[[str], None]
+    root: Path, named: Named, notify: Callable[[str], None]
 ) -> tuple[Stages, dict[str, Stage]]:
     """All stages, and those that saw the events, once no running process uses one of these."""
     told = False
     while True:
         stages = Stages.read(root)
-        held = stages.holding(keys)
-        busy = sorted({stage.name for stage in held.values()} & in_use(root))
+        held, used = stages.holding(named), in_use(root)
+        # data that are being prepared may have been read before the tombstones were written
+        made = {name for name in used if name.startswith(f"{DATA}/")}
+        made -= {stage.name for stage in stages.by_key.values()}
+        busy = sorted({stage.name for stage in held.values()} & used | made)
         if not busy:
             return stages, held
         if not told:
@@ -170,9 +180,11 @@ def _delete_told(folders: Sequence[Path], keys: np.ndarray) -> dict[str, int]:
     }
 
 
-def _output(folder: Path, before: Before, started: float) -> Output:
+def _output(folder: Path, before: Before) -> Output:
     config, _ = read_yaml(folder / RECORD)
-    older = [name for name, path in files_in(folder).items() if path.stat().st_ctime < started]
+    older = [
+        name for name, path in files_in(folder).items() if path.stat().st_ctime < before.started
+    ]
     return Output(
         folder=str(folder),
         config=file_sha256(folder / RECORD),

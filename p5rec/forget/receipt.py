@@ -16,9 +16,9 @@ from p5rec.core.config import Config
 from p5rec.core.errors import UserError, input_error
 from p5rec.data.tombstones import forget_folder
 
-from .requests import Request
+from .requests import RECEIPTS, Request
 
-KEY, RECEIPTS = "key.pem", "receipts"
+KEY = "key.pem"
 State = Literal["computed again", "deleted", "new", "untouched", "unused"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,9 +15,12 @@ import numpy as np
 from p5rec.core.artefacts import digest, read_json, write_json
 from p5rec.core.atomic import atomic_write
 from p5rec.core.config import Config
-from p5rec.data.tombstones import MARKS, Tombstones, forget_folder
+from p5rec.data.tombstones import MARKS, Tombstones, changing, forget_folder
 
-PENDING, REQUEST, KEYS = "pending", "request.json", "keys.npy"
+from .wanted import Named
+
+PENDING, REQUEST, KEYS, EVENTS = "pending", "request.json", "keys.npy", "events.npy"
+RECEIPTS = "receipts"
 
 
 class Request(Config):
@@ -49,12 +53,12 @@ class Pending:
 
     Attributes:
         request: the request.
-        keys: ``(n, 2)`` the named users and items, see :attr:`.wanted.Wanted.keys`.
+        named: its events.
         tombstones: those of its events, with the salt of the cache.
     """
 
     request: Request
-    keys: np.ndarray
+    named: Named
     tombstones: Tombstones
 
     @property
@@ -68,8 +72,8 @@ class Pending:
         After a kill in between, :func:`pending` returns the request, and its tombstones can be
         written again.
         """
-        self.tombstones.write_salt()
-        for name, values in ((KEYS, self.keys), (MARKS, self.tombstones.marks)):
+        named, marks = self.named, self.tombstones.marks
+        for name, values in ((KEYS, named.keys), (EVENTS, named.events), (MARKS, marks)):
             with atomic_write(self.folder / name, "wb") as handle:
                 np.save(handle, values)
         write_json(self.folder / REQUEST, self.request.dump())
@@ -77,16 +81,27 @@ class Pending:
 
     def bury(self) -> None:
         """Adds its tombstones to those of the cache."""
-        Tombstones.read().adding(self.tombstones.marks).write()
+        with changing():
+            Tombstones.read().adding(self.tombstones.marks).write()
 
     def finish(self) -> None:
-        """Deletes the request's files."""
+        """Deletes the request's files; its tombstones go beside its receipt.
+
+        Without the first file there is no request, so a kill leaves files that nobody reads.
+        """
+        (self.folder / REQUEST).unlink()
+        os.replace(self.folder / MARKS, marks_of(self.request.id))
         shutil.rmtree(self.folder)
+
+
+def marks_of(request: str) -> Path:
+    """The file with the tombstones of a request that was carried out."""
+    return forget_folder() / RECEIPTS / f"{request}.npy"
 
 
 def request_of(
     tombstones: Tombstones,
-    keys: np.ndarray,
+    named: Named,
     runs: tuple[str, ...],
     basis: str,
     sources: dict[str, int],
@@ -95,10 +110,10 @@ def request_of(
 
     Args:
         tombstones: those of its events.
-        keys: ``(n, 2)`` the named users and items.
+        named: its events.
         runs, basis, sources: of the request.
     """
-    ordered = keys[np.lexsort(keys.T)].tobytes()
+    ordered = named.keys[np.lexsort(named.keys.T)].tobytes()
     now = datetime.now(UTC)
     request = Request(
         id=f"{now:%Y%m%d-%H%M%S}-{token_hex(4)}",
@@ -110,7 +125,7 @@ def request_of(
         runs=runs,
         sources=sources,
     )
-    return Pending(request, keys, tombstones)
+    return Pending(request, named, tombstones)
 
 
 def pending() -> list[Pending]:
@@ -120,7 +135,7 @@ def pending() -> list[Pending]:
     return [
         Pending(
             Request(**read_json(file)),
-            np.load(file.with_name(KEYS), allow_pickle=False),
+            Named(*(np.load(file.with_name(n), allow_pickle=False) for n in (KEYS, EVENTS))),
             Tombstones(salt, np.load(file.with_name(MARKS), allow_pickle=False)),
         )
         for file in files

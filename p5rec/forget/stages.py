@@ -16,7 +16,7 @@ from p5rec.core.working import MANIFEST, missing
 from p5rec.data.prepare import load_corpus
 from p5rec.methods.folder import contents
 
-from .wanted import events_of
+from .wanted import Named
 
 DATA, COUNTS = "data", "forgotten"
 FORGOTTEN = ("forgotten", "tombstones")  # entries of a data stage's config that forgetting adds
@@ -82,26 +82,23 @@ class Stages:
         used = self._closure(direct, lambda key: self.by_key[key].inputs.values())
         return {key: stage for key, stage in used.items() if stage.kind != COUNTS}
 
-    def holding(self, keys: np.ndarray) -> dict[str, Stage]:
+    def holding(self, named: Named) -> dict[str, Stage]:
         """The stages that saw events, by key.
 
         Prepared data see the events in them. A stage sees those of its lineage, and what the
         stages that it read saw.
-
-        Args:
-            keys: ``(n, 2)``, see :attr:`.wanted.Wanted.keys`.
         """
-        logs = {
-            key: load_corpus(stage.path).interactions
-            for key, stage in self.by_key.items()
-            if stage.kind == DATA
-        }
-        seen = {key: log.event_keys[events_of(keys, log)] for key, log in logs.items()}
-        every = np.unique(np.concatenate([np.zeros(0, np.uint64), *seen.values()]))
-        own = [key for key, events in seen.items() if len(events)]
+        own, every = list[str](), [named.events]
+        for key, stage in self.by_key.items():
+            if stage.kind == DATA:
+                log = load_corpus(stage.path).interactions
+                seen = log.event_keys[named.among(log)]
+                own += [key] if len(seen) else []
+                every.append(seen)
+        events = np.unique(np.concatenate(every))
         own += [
             key for key, stage in self.by_key.items()
-            if stage.kind != DATA and Lineage.read(stage.path).contains(every).any()
+            if stage.kind != DATA and Lineage.read(stage.path).contains(events).any()
         ]  # fmt: skip
         frames = [
             read for key in own if self.by_key[key].kind == DATA

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from p5rec.core.artefacts import file_sha256
+import numpy as np
+
+from p5rec.core.artefacts import digest, file_sha256
 from p5rec.core.content import content_hash
 from p5rec.core.errors import UserError
 from p5rec.core.paths import cache_home
@@ -20,6 +22,7 @@ from p5rec.data.tombstones import FOLDER, MARKS, SALT, Tombstones, forget_folder
 from p5rec.methods.plugins import imported as imported
 
 from .receipt import Output, Receipt, own_public_key
+from .requests import marks_of
 from .stages import Stages
 
 KEPT = ("answers", "fetched")  # of a cache: what no event was read for, or no key tells of
@@ -104,11 +107,14 @@ def _signature(receipt: Receipt, public_key: str | None) -> Check:
 
 
 def _tombstones(receipt: Receipt) -> Check:
-    there = len(Tombstones.read().marks)
-    return Check(
-        "tombstones are in force", there >= receipt.request.events,
-        f"{there} in the cache, {receipt.request.events} of this request",
-    )  # fmt: skip
+    what, request, file = "tombstones are in force", receipt.request, marks_of(receipt.request.id)
+    if not file.is_file():
+        return Check(what, None, f"{file.name} is no longer there")
+    own = np.load(file, allow_pickle=False)
+    if digest(own.tolist()) != request.marks:
+        return Check(what, False, f"{file.name} is that of another request")
+    there = int(np.isin(own, Tombstones.read().marks).sum())
+    return Check(what, there == len(own), f"{there} of {len(own)} are in the cache")
 
 
 def _output(output: Output) -> Check:

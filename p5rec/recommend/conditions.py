@@ -10,6 +10,8 @@ import polars as pl
 from p5rec.core.errors import UserError, did_you_mean, input_error
 
 LONGEST = 4_000  # characters
+DEEPEST = 200  # operators: the parser recurses, and a few hundred end the process
+LISTING = frozenset(",()[]")  # signs that join no terms
 TOKEN = re.compile(
     r"""(?P<text>'(?:[^']|'')*')
       | "(?P<quoted>(?:[^"]|"")*)"
@@ -71,7 +73,7 @@ def _quoted(condition: str, columns: list[str], option: str) -> str:
             option, f"a condition of at most {LONGEST:,} characters", f"{len(condition):,}",
             "put the names into a file",
         )  # fmt: skip
-    out, at = [], 0
+    out, at, operators = [], 0, 0
     while at < len(condition):
         match = TOKEN.match(condition, at)
         if match is None:
@@ -79,6 +81,12 @@ def _quoted(condition: str, columns: list[str], option: str) -> str:
             raise _input_error(option, columns, condition, what)
         out.append(_token(match, columns, condition, option))
         at = match.end()
+        operators += bool(match["word"] or (match["sign"] and match["sign"] not in LISTING))
+    if operators > DEEPEST:
+        raise input_error(
+            option, f"a condition of at most {DEEPEST} names and operators", f"{operators:,}",
+            "list values as in `item in (...)`, or put the names into a file",
+        )  # fmt: skip
     return "".join(out)
 
 

@@ -119,19 +119,22 @@ def _decade(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
 
 
 def _drawn(view: CorpusView, rng: np.random.Generator, lacks: str = "") -> int:
-    """A random trained item with values, if possible one without the value ``lacks``."""
-    trained = points_of(view).trained_items
+    """A random trained item with values, if possible one without the value ``lacks``; -1: there is
+    none."""
+    trained, values = points_of(view).trained_items, view.facts.short_values
     for _ in range(20):
         other = int(trained[rng.integers(len(trained))])
-        if view.facts.short_values[other] and lacks not in view.facts.short_values[other]:
-            break
-    return other
+        if values[other] and lacks not in values[other]:
+            return other
+    valued = [item for item in trained.tolist() if values[item]]  # few items have values
+    lacking = [item for item in valued if lacks not in values[item]] or valued
+    return int(lacking[rng.integers(len(lacking))]) if lacking else -1
 
 
 def _has(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
     """Whether the item has a value: one of its own, or one of another item's."""
     source = item if rng.random() < 0.5 else _drawn(view, rng)
-    values = view.facts.short_values[source]
+    values = view.facts.short_values[source if source >= 0 else item]
     trait = values[int(rng.integers(len(values)))]
     answer = YES if trait in view.facts.short_values[item] else NO
     return Shown(_of_item(view, item), answer, {"trait": trait})
@@ -142,6 +145,7 @@ def _more(view: CorpusView, item: int, rng: np.random.Generator) -> Shown:
     values = view.facts.short_values[item]
     trait = values[int(rng.integers(len(values)))]
     other = _drawn(view, rng, lacks=trait)
+    other = item if other < 0 else other
     first = rng.random() < 0.5
     pair = _of_pair(view, item, other) if first else _of_pair(view, other, item)
     return Shown(pair, FIRST if first else SECOND, {"trait": trait})

@@ -22,7 +22,7 @@ from p5rec.data.tombstones import Tombstones
 from p5rec.forget import carry_out as carrying
 from p5rec.forget.requests import pending, request_of
 from p5rec.forget.stages import Stages
-from p5rec.forget.wanted import EVERY
+from p5rec.forget.wanted import EVERY, Named, prepared_keys
 
 RECIPE = """
 data: {source: table, path: log.csv}
@@ -94,10 +94,13 @@ def test_some_events_of_a_person(
 
 def test_a_request_that_waits_is_carried_out_with_the_next(here: Path) -> None:
     salted = Tombstones.read()
-    marks = salted.adding(salted.marks_of(_log())[(events()["user"] == A).to_numpy()])
+    chosen = (events()["user"] == A).to_numpy()
+    salted.write_salt()
+    marks = salted.adding(salted.marks_of(_log())[chosen])
     keys = np.array([[id_keys([A])[0], EVERY]])
+    named = Named(keys, prepared_keys(_log(), chosen, ""))
     runs = (str((here / "runs/my").resolve()),)
-    request_of(marks, keys, runs, "", {}).write()
+    request_of(marks, named, runs, "", {}).write()
     assert len(pending()) == 1
     forget("--user", B)
     made = receipts(here)

@@ -70,6 +70,7 @@ def test_expressions_over_the_columns(condition: str, rows: list[int]) -> None:
         "NOT " * 900 + "(events = 1)",
         "(" * 1500 + "events = 1" + ")" * 1500,
         "events = 1 OR " * 100_000 + "events = 2",
+        "||".join(["user"] * 600) + " <> 'x'",
     ],
 )
 def test_other_sql_is_refused_in_one_line(condition: str) -> None:

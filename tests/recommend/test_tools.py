@@ -85,7 +85,8 @@ def test_arithmetic(expression: str, value: float) -> None:
     [
         "1 / 0", "9 ** 9 ** 9", "2 ** 1000", "10 ** 13", "__import__('os')", "x", "'a' * 9",
         "(1).real", "[1][0]", "lambda: 1", "1 if 1 else 2", "True", "1; 2", "max()", "sqrt(-1)",
-        "(-8) ** 0.5", "abs(x=1)", "1 and 2", "1e400", "round(*[1])", "",
+        "(-8) ** 0.5", "abs(x=1)", "1 and 2", "1e400", "round(*[1])", "round(1, -999999999)",
+        "round(1, 0.5)", "",
     ],
 )  # fmt: skip
 def test_all_else_is_refused(expression: str) -> None:

@@ -26,8 +26,17 @@ BINARY: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
 }
+PLACES = 15  # of a rounded number, at most
+
+
+def _rounded(number: float, places: float = 0) -> float:
+    if not (float(places).is_integer() and abs(places) <= PLACES):
+        raise ValueError
+    return round(number, int(places))
+
+
 FUNCTIONS: Mapping[str, Callable[..., float]] = {
-    "abs": abs, "round": round, "min": min, "max": max, "sqrt": math.sqrt,
+    "abs": abs, "round": _rounded, "min": min, "max": max, "sqrt": math.sqrt,
 }  # fmt: skip
 
 

@@ -38,7 +38,7 @@ class Neighbours:
 
     def nearest(self, embeddings: np.ndarray, prompts: np.ndarray, count: int) -> np.ndarray:
         """``(B, n)`` the most similar examples by cosine (Hu et al. 2024, equation 3), n at most
-        ``count``.
+        ``count``; -1 where there are fewer.
 
         An example with the same prompt is no neighbour, so that a validation example has no weights
         from its own error.
@@ -50,12 +50,16 @@ class Neighbours:
         """
         similar = products(embeddings, self.embeddings)
         similar[prompts[:, None] == self.prompts] = -np.inf
-        return np.argsort(-similar, axis=1, kind="stable")[:, :count]
+        near = np.argsort(-similar, axis=1, kind="stable")[:, :count]
+        return np.where(np.isinf(np.take_along_axis(similar, near, axis=1)), -1, near)
 
     def mean_errors(self, embeddings: np.ndarray, prompts: np.ndarray, count: int) -> np.ndarray:
-        """``(B, K)`` the mean error of each adapter on the neighbours (equation 7)."""
+        """``(B, K)`` the mean error of each adapter on the neighbours (equation 7); 0 without
+        any."""
         near = self.nearest(embeddings, prompts, count)
-        means: np.ndarray = self.errors[near].mean(axis=1, dtype=np.float64)
+        there = (near >= 0)[:, :, None]
+        errors = np.where(there, self.errors[near], 0)
+        means: np.ndarray = errors.sum(axis=1, dtype=np.float64) / np.maximum(there.sum(axis=1), 1)
         return means
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from p5rec.core.artefacts import Lineage
+from p5rec.core.errors import input_error
 from p5rec.core.launch import rank
 from p5rec.core.rng import sampled
 from p5rec.core.types import Corpus
@@ -58,9 +59,15 @@ def _candidates(
     rows = ceil(SPARE * method.choosing * train.last_step * train.slots)
     if not rows:
         return {}
-    return training_candidates(
+    found = training_candidates(
         retriever, corpus, method.candidates, prompts.list_length, rows, seed
     )
+    if not found:
+        raise input_error(
+            "retriever", "a next item among the candidates of some training event", "none",
+            "raise candidates, or take another retriever",
+        )  # fmt: skip
+    return found
 
 
 def _choose(method: PalrSettings, corpus: Corpus, folder: Path, retriever: Path) -> None:
