@@ -1,4 +1,4 @@
-"""The weight of the retriever that validation chose, saved as ``weight.json``."""
+"""The weight of the retriever that validation chose, and the seed of queries: ``weight.json``."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 METRIC = "NDCG@10"
 
 
-def save_choice(folder: Path, values: Mapping[float, float]) -> None:
+def save_choice(folder: Path, values: Mapping[float, float], seed: int) -> None:
     """Writes the best weight, of equal ones the larger.
 
     Args:
+        folder: of the model.
         values: weight → validation metric; empty: there was no validation.
+        seed: of the fit, from which queries draw.
     """
     best = max(values, key=lambda weight: (values[weight], weight), default=None)
     metric = {str(weight): value for weight, value in values.items()}
-    write_json(folder / FILE, {"weight": best, f"validation {METRIC}": metric})
+    write_json(folder / FILE, {"weight": best, f"validation {METRIC}": metric, "seed": seed})
 
 
 def read_choice(folder: Path) -> dict[str, Any]:
-    """Weight, and the validation metric of each.
+    """Weight, the validation metric of each, and the seed.
 
     Raises:
         UserError: the file is missing.

@@ -47,7 +47,7 @@ def fit(method: PalrSettings, corpus: Corpus, folder: Path, seed: int, inputs: I
     if rank() == 0:
         if profiles is not None:
             profiles.save(folder)
-        _choose(method, corpus, folder, retriever)
+        _choose(method, corpus, folder, retriever, seed)
     return lineage
 
 
@@ -70,18 +70,18 @@ def _candidates(
     return found
 
 
-def _choose(method: PalrSettings, corpus: Corpus, folder: Path, retriever: Path) -> None:
+def _choose(method: PalrSettings, corpus: Corpus, folder: Path, retriever: Path, seed: int) -> None:
     """Saves the weight with the best validation metric."""
     histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     values: dict[float, float] = {}
-    chosen = sampled(histories.request_keys, USERS, method.train.seed, "validation")
+    chosen = sampled(histories.request_keys, USERS, seed, "validation")
     histories, targets = histories.take(chosen), targets[chosen]
     if len(histories):
         queried = method.model_copy(update={"order": "model"})
         titles = list(corpus.catalog.titles)
-        predictor = open_predictor(queried, folder, retriever, titles, 0.0)
+        predictor = open_predictor(queried, folder, retriever, titles, 0.0, seed)
         found = predictor.retrieve(histories, 10, exclude_seen=corpus.split.exclude_seen)
         for weight in WEIGHTS:
             items = found.fused(weight, 10).items
             values[weight] = float(per_user(items, targets, (10,))[METRIC].mean())
-    save_choice(folder, values)
+    save_choice(folder, values, seed)

@@ -68,7 +68,8 @@ class Palr(PalrSettings):
         """See :class:`p5rec.methods.base.Method`: the weight that validation chose."""
         from .choice import read_choice
 
-        return {} if self.weight is not None else read_choice(model)
+        choice = read_choice(model)
+        return {} if self.weight is not None else {k: v for k, v in choice.items() if k != "seed"}
 
     def as_chosen(self, model: Path) -> Self:
         """See :class:`p5rec.methods.base.Method`."""

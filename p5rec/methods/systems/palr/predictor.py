@@ -17,7 +17,7 @@ from p5rec.models.checkpoint import load_bundle
 from p5rec.recommend.protocols import Recommender
 
 from ...folder import ITEMS, read_method
-from .choice import read_weight
+from .choice import read_choice, read_weight
 from .profiles import Profiles
 from .ranker import ListRanker, Ordered, random_order
 from .settings import RETRIEVER, PalrSettings
@@ -42,6 +42,7 @@ class Retrieved:
 
         Args:
             weight: of the retriever's ranks.
+        seed: of random orders.
         """
         items = self.lists.items
         own = np.broadcast_to(np.arange(items.shape[1]), items.shape)
@@ -108,7 +109,12 @@ class PalrPredictor:
 
 
 def open_predictor(
-    settings: PalrSettings, folder: Path, retriever: Path, titles: list[str], weight: float
+    settings: PalrSettings,
+    folder: Path,
+    retriever: Path,
+    titles: list[str],
+    weight: float,
+    seed: int,
 ) -> PalrPredictor:
     """The predictor of a model in ``folder``.
 
@@ -118,7 +124,6 @@ def open_predictor(
         weight: of the retriever's ranks.
     """
     found = read_method(retriever).load(retriever)
-    seed = settings.train.seed
     if settings.order == "random":
         return PalrPredictor(settings, found, None, weight, seed)
     profiles = Profiles.read(folder) if settings.profile is not None else None
@@ -131,4 +136,5 @@ def load(settings: PalrSettings, folder: Path) -> PalrPredictor:
     """The predictor in a complete folder."""
     weight = read_weight(folder) if settings.weight is None else settings.weight
     titles = read_json(folder / ITEMS)["titles"]
-    return open_predictor(settings, folder, folder / RETRIEVER, titles, weight)
+    seed = read_choice(folder)["seed"]
+    return open_predictor(settings, folder, folder / RETRIEVER, titles, weight, seed)
