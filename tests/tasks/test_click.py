@@ -98,10 +98,10 @@ def test_expected_draws_match_the_mean_of_sampling() -> None:
 
 
 def test_rates_are_shares_and_are_restored(build: Callable, tmp_path: Path) -> None:
-    # user 0 draws items 2 and 3 once each in the mean, user 1 items 1, 2 and 3 twice in all
+    # user 0 has met the trained items, user 1 draws item 1 twice; the others are no negatives
     log, split = build([[0, 1], [0, 0]], 4)
     model = ItemClickRate(smoothing=2.0).learn(log, split)
-    draws = np.array([0, 2 / 3, 1 + 2 / 3, 1 + 2 / 3])
+    draws = np.array([0, 2, 0, 0])
     wanted = (np.array([3, 1, 0, 0]) + 1) / (np.array([3, 1, 0, 0]) + draws + 2)
     np.testing.assert_allclose(model.rates, wanted, rtol=1e-6)
     assert isinstance(model, PredictsClicks)
