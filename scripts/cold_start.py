@@ -169,6 +169,10 @@ def fold(
         "warm: without": (_translated(without, corpus, everything, histories.users[warm]),
                           targets[warm]),
     }  # fmt: skip
+    if len(where := np.flatnonzero((unseen & ~new)[targets])):
+        lists["unseen: text neighbours"] = (
+            neighbours(vectors, histories.take(where), tie), targets[where]
+        )  # fmt: skip
     scored = {}
     if isinstance(extending, ScoresItems):
         of_targets = {"cold": new, "unseen": unseen & ~new, "warm": ~unseen}
@@ -182,10 +186,6 @@ def fold(
                 chosen = chosen[sampled(keys, VALIDATED, seed, name)]
             requests = histories.take(chosen), targets[chosen]
             scored[f"{split} {name}"] = Scored.of(extending, vectors, unseen, tie, requests, K)
-    if len(where := np.flatnonzero((unseen & ~new)[targets])):
-        lists["unseen: text neighbours"] = (
-            neighbours(vectors, histories.take(where), tie), targets[where]
-        )  # fmt: skip
     return Fold(lists, scored)
 
 

@@ -3,7 +3,7 @@ trained on clicks and served alone."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -17,7 +17,7 @@ from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
 from p5rec.prompting.template import names
 
-from ...base import Method
+from ...click.on_click_model import OnClickModel
 from ...click.settings import CLICKS, DeepSettings
 from ...needs import DerivedArtefact, Inputs, Need
 from ...registry import any_method
@@ -113,7 +113,7 @@ class AlignmentSettings(Config):
         return self
 
 
-class Ctrl(Method):
+class Ctrl(OnClickModel):
     """CTRL: a click model is aligned with a text encoder, then trained on clicks and served alone.
 
     The alignment reads no labels. The saved model is that of the click model.
@@ -130,7 +130,7 @@ class Ctrl(Method):
     capabilities = CLICKS
     stochastic = True
     content_based = True
-    untuned = Method.untuned | {"texts"}
+    untuned = OnClickModel.untuned | {"texts"}
 
     @model_validator(mode="before")
     @classmethod
@@ -147,11 +147,6 @@ class Ctrl(Method):
             raise ValueError("expected no grid: tune base.KEY of the method itself")
         return base
 
-    @property
-    def needs_validation(self) -> bool:
-        """See :class:`p5rec.methods.base.Method`: also that of the click model."""
-        return super().needs_validation or bool(self.base.needs_validation)
-
     def needs(self, seed: int) -> Mapping[str, Need]:
         """See :class:`p5rec.methods.base.Method`: those of the click model, and the states."""
         settings = {
@@ -165,31 +160,7 @@ class Ctrl(Method):
             (WORK.target("rows"),),
             settings,
         )
-        return {**self.base.needs(seed), ROWS: rows}
-
-    @property
-    def semantic_ids(self) -> str | None:
-        """See :class:`p5rec.methods.base.Method`: those of the click model."""
-        ids: str | None = self.base.semantic_ids
-        return ids
-
-    def query_needs(self, seed: int) -> Mapping[str, Need]:
-        """See :class:`p5rec.methods.base.Method`: those of the click model."""
-        needs: Mapping[str, Need] = self.base.query_needs(seed)
-        return needs
-
-    def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
-        """See :class:`p5rec.methods.base.Method`: those of the click model."""
-        files: dict[str, Path] = self.base.files(model, query_inputs, work)
-        return files
-
-    def check(self, ids: Mapping[str, Any]) -> Iterator[str]:
-        """See :class:`p5rec.methods.base.Method`: that of the click model."""
-        yield from (f"base.{line}" for line in self.base.check(ids))
-
-    def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
-        """See :class:`p5rec.methods.base.Method`: that of the click model."""
-        yield from (f"base.{line}" for line in self.base.check_data(corpus, tasks))
+        return {**super().needs(seed), ROWS: rows}
 
     @property
     def fitted_by(self) -> tuple[Work, ...]:
@@ -212,13 +183,3 @@ class Ctrl(Method):
         """See :class:`p5rec.methods.base.Method`: the click model."""
         model: ClickPredictor = self.base.load(folder)
         return model
-
-    def as_chosen(self, model: Path) -> Self:
-        """See :class:`p5rec.methods.base.Method`: that of the click model."""
-        base = self.base.as_chosen(model)
-        return super().as_chosen(model).model_copy(update={"base": base})
-
-    def fit_facts(self) -> dict[str, Any]:
-        """See :class:`p5rec.methods.base.Method`."""
-        facts: dict[str, Any] = self.base.fit_facts()
-        return facts

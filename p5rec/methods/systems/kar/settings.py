@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from p5rec.core.types import Corpus
-
-from ...base import Method
 from ...click.kinds import Din
+from ...click.on_click_model import OnClickModel
 from ...click.settings import CLICKS, ClickSettings
 from ...click.vectors import vector_needs
-from ...needs import Inputs, Need
+from ...needs import Need
 from ...registry import any_method
 
 
-class KarSettings(Method):
+class KarSettings(OnClickModel):
     """A click model, an adaptor, and the vectors that it reads."""
 
     kind: Literal["kar"] = "kar"
@@ -44,7 +41,7 @@ class KarSettings(Method):
     capabilities = CLICKS
     stochastic = True
     content_based = True
-    untuned = Method.untuned | {"users", "items", "stored"}
+    untuned = OnClickModel.untuned | {"users", "items", "stored"}
 
     @field_validator("base")
     @classmethod
@@ -80,44 +77,6 @@ class KarSettings(Method):
             for base in point.base.points()
         )
 
-    @property
-    def needs_validation(self) -> bool:
-        """See :class:`p5rec.methods.base.Method`: also for early stopping."""
-        return super().needs_validation or self.base.needs_validation
-
-    def as_chosen(self, model: Path) -> Self:
-        """See :class:`p5rec.methods.base.Method`."""
-        return super().as_chosen(model).model_copy(update={"base": self.base.as_chosen(model)})
-
-    def fit_facts(self) -> dict[str, Any]:
-        """See :class:`p5rec.methods.base.Method`."""
-        facts: dict[str, Any] = self.base.fit_facts()
-        return facts
-
     def needs(self, seed: int) -> Mapping[str, Need]:
-        """See :class:`p5rec.methods.base.Method`: those of the click model, and the vectors."""
-        return {**self.base.needs(seed), **vector_needs(self.names)}
-
-    @property
-    def semantic_ids(self) -> str | None:
-        """See :class:`p5rec.methods.base.Method`: those of the click model."""
-        ids: str | None = self.base.semantic_ids
-        return ids
-
-    def query_needs(self, seed: int) -> Mapping[str, Need]:
-        """See :class:`p5rec.methods.base.Method`: those of the click model."""
-        needs: Mapping[str, Need] = self.base.query_needs(seed)
-        return needs
-
-    def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
-        """See :class:`p5rec.methods.base.Method`: those of the click model."""
-        files: dict[str, Path] = self.base.files(model, query_inputs, work)
-        return files
-
-    def check(self, ids: Mapping[str, Any]) -> Iterator[str]:
-        """See :class:`p5rec.methods.base.Method`: that of the click model."""
-        yield from (f"base.{line}" for line in self.base.check(ids))
-
-    def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
-        """See :class:`p5rec.methods.base.Method`: that of the click model."""
-        yield from (f"base.{line}" for line in self.base.check_data(corpus, tasks))
+        """See :class:`p5rec.methods.base.Method`: also the vectors."""
+        return {**super().needs(seed), **vector_needs(self.names)}
