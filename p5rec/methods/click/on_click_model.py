@@ -15,7 +15,7 @@ from ..needs import Inputs, Need
 class OnClickModel(Method):
     """A method that trains a click model in a way of its own.
 
-    Ids, files and checks are those of the click model, which a subclass has as the setting ``base``.
+    Ids, files and checks are those of the click model, the setting ``base`` of a subclass.
     """
 
     if TYPE_CHECKING:
