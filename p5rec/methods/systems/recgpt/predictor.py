@@ -175,7 +175,8 @@ class WovenPredictor(UserPredictor):
         """``(B, N)`` float32 scores of recall in two steps.
 
         The first items of a list have the scores of the history. All others have lower ones, those
-        of the history with the best ``generated`` of the first items.
+        of the history with the best ``generated`` of the first items. Like all scores they do not
+        depend on what may be recommended, so an item that a request denies can be among the first.
 
         Args:
             histories: the requests.
