@@ -40,7 +40,7 @@ def audit_ids(corpus: Corpus, *, seen: bool) -> Iterator[Finding]:
         corpus: the corpus.
         seen: whether the ids themselves are visible; else only titles are.
     """
-    seen = seen or corpus.catalog.titles == corpus.catalog.ids
+    seen = seen or not any(corpus.catalog.own_titles)
     yield from _numbering(corpus, "row number", np.arange(len(corpus.catalog)), "catalogue")
     ranks = ranks_of_ids(corpus.catalog.ids)
     yield from _numbering(corpus, "id", ranks, "seen" if seen else "catalogue")

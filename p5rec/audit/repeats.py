@@ -168,9 +168,7 @@ def _same_words(corpus: Corpus) -> Iterator[np.ndarray]:
     """``(N,)`` for titles and each text attribute: the index of an item's text, -1 where no other
     item has the same text."""
     catalog = corpus.catalog
-    columns = [
-        [plain(t) if t != i else "" for t, i in zip(catalog.titles, catalog.ids, strict=True)]
-    ]
+    columns = [[plain(title) for title in catalog.own_titles]]
     for name in catalog.attributes:
         texts = [plain(values[0]) if len(values) == 1 else "" for values in catalog.values(name)]
         columns.append([text if len(text) >= PROSE else "" for text in texts])

@@ -147,6 +147,12 @@ class Catalog:
         titles: list[str | None] = self.table.column("title").to_pylist()
         return [t or f"item {i}" for t, i in zip(titles, self.ids, strict=True)]
 
+    @cached_property
+    def own_titles(self) -> list[str]:
+        """``(N,)`` titles that say more than the id; "" for an item without one."""
+        titles: list[str | None] = self.table.column("title").to_pylist()
+        return [t if t and t != i else "" for t, i in zip(titles, self.ids, strict=True)]
+
     def take(self, rows: np.ndarray) -> Catalog:
         """The items ``rows``, in that order."""
         return Catalog(self.table.take(rows))

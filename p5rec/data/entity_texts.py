@@ -13,7 +13,10 @@ from p5rec.core.types import TRAIN, Catalog, Corpus
 
 
 def item_texts(catalog: Catalog, attributes: Sequence[str] | None = None) -> list[str]:
-    """The text of each item for a text encoder, ``(N,)``: the title, then ``attribute: values``.
+    """The text of each item for a text encoder, ``(N,)``: the title, then ``attribute: values``; ""
+    without any.
+
+    An external id is no text: its number can tell in which order the log was written.
 
     Args:
         catalog: the items.
@@ -22,7 +25,7 @@ def item_texts(catalog: Catalog, attributes: Sequence[str] | None = None) -> lis
     Raises:
         UserError: an attribute does not exist.
     """
-    return _joined(catalog.titles, *_clauses(catalog, attributes))
+    return _joined(catalog.own_titles, *_clauses(catalog, attributes))
 
 
 def user_texts(users: Users, attributes: Sequence[str] | None = None) -> list[str]:

@@ -29,6 +29,7 @@ SCHEMES = Registry(
 )
 DEEPEST = 64  # levels
 BY_VECTORS = frozenset({"h-kmeans", "rq-kmeans", "rq-vae", "pq", "opq"})
+BALANCED = ("h-kmeans", "rq-kmeans", "rq-vae")
 BY_EVENTS = frozenset({"sequential", "cid", "cid-iid"})
 # the learned quantiser of a scheme, by its name in saved files
 QUANTISERS = Registry(
@@ -157,7 +158,9 @@ class IdsConfig(Config):
     vectors: VectorsConfig = VectorsConfig()
     """Views of the item vectors."""
     balanced: bool = False
-    """Let k-means give no cluster more than an even share of the items."""
+    """Let k-means give no cluster more than an even share of the items, in the schemes ``h-kmeans``
+    and ``rq-kmeans``, and in the initial codebooks of ``rq-vae``.
+    """
     attribute: str | None = None
     """Item attribute that the scheme ``category`` reads."""
     rqvae: RqVaeConfig = RqVaeConfig()
@@ -215,6 +218,9 @@ class IdsConfig(Config):
             )
         if not self.vectors.weights and self.scheme in BY_VECTORS:
             raise ValueError(f"scheme {self.scheme} needs vectors.text or another view")
+        if self.balanced and self.scheme not in BALANCED:
+            known = ", ".join(BALANCED)
+            raise ValueError(f"balanced: expected one of the schemes {known}, got {self.scheme}")
         if self.scheme == "category" and self.attribute is None:
             raise ValueError(
                 "scheme category needs attribute: the item attribute with the categories"

@@ -130,7 +130,7 @@ def category_codes(config: IdsConfig, items: ItemData) -> Coded:
 def item_words(catalog: Catalog, source: str) -> list[Sequence[str]]:
     """``(N,)`` words of each item: words of its title, or values of an attribute."""
     if source == "title":
-        return [WORD.findall(title.lower()) for title in catalog.titles]
+        return [WORD.findall(title.lower()) for title in catalog.own_titles]
     return [[" ".join(v.split()) for v in values] for values in catalog.values(source)]
 
 
@@ -187,6 +187,11 @@ def _with_points(codes: np.ndarray, quantiser: Words, items: ItemData) -> Coded:
 
 def _vocabulary_codes(config: IdsConfig, items: ItemData, source: str) -> Coded:
     words = item_words(items.catalog, source)
+    if not any(words):
+        raise input_error(
+            f"ids.scheme: {config.scheme}", f"items with a {source}", "none",
+            "name the column, or take another scheme",
+        )  # fmt: skip
     vocabularies = []
     for level, size in enumerate(config.sizes):
         counts = Counter(own[level] for own in words if level < len(own))

@@ -91,8 +91,8 @@ def _fit(config: IdsConfig, items: ItemData, rounds: int) -> Coded:
             "lower it or make the vectors wider",
         )  # fmt: skip
     points = sampled(items.vectors, CHUNK, derive_rng(config.seed, "ids", "product sample"))
-    rotation = _principal(points, config.levels) if rounds else np.eye(width, dtype=np.float32)
     with threadpool_limits(1):
+        rotation = _principal(points, config.levels) if rounds else np.eye(width, dtype=np.float32)
         books = _codebooks(points @ rotation, config)
         for _ in range(rounds):
             centroids = _nearest(points @ rotation, books)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import log2, prod
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from p5rec.core.errors import input_error
 from p5rec.core.rng import id_keys
 from p5rec.core.types import Catalog, Interactions, Split
 
@@ -188,7 +190,16 @@ class Tree:
 
     @classmethod
     def over(cls, codes: np.ndarray, sizes: tuple[int, ...], vectors: np.ndarray) -> Tree:
-        """The tree of codes ``(N, L)`` of items at ``vectors (N, D)``."""
+        """The tree of codes ``(N, L)`` of items at ``vectors (N, D)``.
+
+        Raises:
+            UserError: the sizes have more code tuples than can be numbered.
+        """
+        if prod(sizes) > 2**62:
+            raise input_error(
+                "ids", "at most 2^62 code tuples of a tree", f"2^{log2(prod(sizes)):.0f}",
+                "lower levels or codebook, or take rq-kmeans or opq",
+            )  # fmt: skip
         keys, centres = [np.zeros(1, np.int64)], [vectors.mean(axis=0, keepdims=True)]
         for level in range(len(sizes)):
             groups = prefix_groups(codes, level + 1)

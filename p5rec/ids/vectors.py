@@ -26,8 +26,8 @@ class View:
         weight: norm of the transformed view.
         width: d, width of the view.
         mean, basis: ``(d,)`` and ``(d, k)``: whitening; None without whitening.
-        guess: ``(B, k)`` regression from the complete content views to this view, for items that
-            this view lacks; None for content views, or without a complete content view.
+        guess: ``(B, k)`` regression from the content views that estimate others to this view, for
+            items that this view lacks; None for these content views, or without one.
     """
 
     weight: float
@@ -41,9 +41,10 @@ class View:
 class Fusion:
     """Concatenation of views: optionally whitened, then scaled to their weights.
 
-    If a view lacks an item, ridge regression on the complete ``CONTENT`` views estimates it. The
-    regression is fitted on the items that the view has. New items and items without training events
-    are treated in the same way.
+    If a view lacks an item, ridge regression on the complete ``CONTENT`` views estimates it, or,
+    without a complete one, on all of them, with zeros where they lack the item. The regression is
+    fitted on the items that the view has. New items and items without training events are treated
+    in the same way.
 
     Attributes:
         views: name to view, in order.
@@ -58,11 +59,12 @@ class Fusion:
         """Fits the fusion of ``matrices``, name to ``(N, d)``; NaN rows mark unknown items."""
         views = {name: _view(matrix, weights[name], whiten) for name, matrix in matrices.items()}
         scaled = {name: _transform(views[name], matrix) for name, matrix in matrices.items()}
-        complete = [n for n, each in scaled.items() if n in CONTENT and not np.isnan(each).any()]
-        if not complete:
+        content = [name for name in scaled if name in CONTENT]
+        complete = [name for name in content if not np.isnan(scaled[name]).any()]
+        if not (guessing := complete or content):
             return cls(views)
-        base = np.concatenate([scaled[name] for name in complete], axis=1)
-        for name in scaled.keys() - set(complete):
+        base = np.nan_to_num(np.concatenate([scaled[name] for name in guessing], axis=1))
+        for name in scaled.keys() - set(guessing):
             known = ~np.isnan(scaled[name][:, 0])
             if known.any():
                 guess = _ridge(base[known], scaled[name][known])

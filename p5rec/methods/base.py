@@ -63,7 +63,8 @@ class Method(Config):
         collective: all processes of a launch fit it together, and an interrupted fit resumes.
             Other methods are fitted by the first process.
         prompted: it is evaluated on prompt families, those among its :attr:`tasks`.
-        validates_during_fit: a fit evaluates ranked lists of validation users for early stopping.
+        validates_during_fit: a fit evaluates ranked lists, of validation users for early stopping,
+            or trains on lists.
         content_based: it can recommend items without training events.
         grid: the values tried by default; of equal ones the first wins.
         untuned: settings that no grid changes.
@@ -295,6 +296,10 @@ class Method(Config):
         """The number of fits for the grid; points that differ only in query settings share one."""
         return len({digest(point.fit_settings()) for point in self.points()})
 
+    def method_names(self) -> Iterator[str]:
+        """The names of the recipe's methods in its settings, until they are resolved."""
+        yield from ()
+
     def resolve_names(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
         """The method with the recipe's methods in place of their names.
 
@@ -359,8 +364,16 @@ class Method(Config):
     @classmethod
     def _tunes_what_is_not_fixed(cls, tree: Any) -> Any:
         if isinstance(tree, dict) and "tune" not in tree:
-            tree = {**tree, "tune": {k: v for k, v in cls.grid.items() if k not in tree}}
+            tree = {
+                **tree,
+                "tune": {k: v for k, v in cls.grid_beside(tree).items() if k not in tree},
+            }
         return tree
+
+    @classmethod
+    def grid_beside(cls, fixed: Mapping[str, Any]) -> Mapping[str, tuple[Any, ...]]:
+        """:attr:`grid` where a config has the settings ``fixed``."""
+        return cls.grid
 
     @model_validator(mode="after")
     def _tunes_what_it_has(self) -> Self:

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from p5rec.backbones.registry import BACKBONES
 from p5rec.core.artefacts import digest
 from p5rec.core.code import Work
-from p5rec.core.errors import did_you_mean, input_error
+from p5rec.core.errors import UserError
 from p5rec.core.paths import files_in
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
@@ -19,6 +19,7 @@ from p5rec.train.config import TrainConfig
 from p5rec.train.learner import LearnerConfig, training_prompts
 
 from .base import LISTS, Method
+from .named import names_in, resolve
 from .needs import Component, Inputs, Need
 from .plans import PlanContext, Planned
 
@@ -85,17 +86,21 @@ class OverLists(Method):
         """See :class:`.base.Method`: that of the training."""
         return self.train.seed
 
+    def method_names(self) -> Iterator[str]:
+        """See :class:`.base.Method`."""
+        return names_in(self.ranker_method)
+
     def resolve_names(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
         """See :class:`.base.Method`."""
-        if not isinstance(name := self.ranker_method, str):
-            return self
-        known = [each for each, method in methods.items() if LISTS in method.capabilities]
-        if name not in known:
-            raise input_error(
-                self.ranking, "a section, or the name of a method that ranks items", repr(name),
-                did_you_mean(name, known),
-            )  # fmt: skip
-        return self.model_copy(update={self.ranking: methods[name]})
+        ranking = {name: each for name, each in methods.items() if LISTS in each.capabilities}
+        expected = "a section, or the name of a method that ranks items"
+        found = resolve(
+            self.ranker_method, self.ranking, expected, ranking, exclude_seen=exclude_seen
+        )
+        filled = self.model_copy(update={self.ranking: found})
+        if error := filled._error():
+            raise UserError(error)
+        return filled
 
     def query_needs(self, seed: int) -> Mapping[str, Need]:
         """See :class:`.base.Method`: the other method."""
@@ -162,9 +167,15 @@ class OverLists(Method):
 
     @model_validator(mode="after")
     def _reads_lists(self) -> Self:
+        if error := self._error():
+            raise ValueError(error)
+        return self
+
+    def _error(self) -> str | None:
+        """What is wrong with the other method, if anything."""
         if self.finder is not None and LISTS not in self.finder.capabilities:
             kind = self.finder.kind
-            raise ValueError(f"{self.ranking}: expected a method that ranks items, got {kind}")
+            return f"{self.ranking}: expected a method that ranks items, got {kind}"
         if self.finder is not None and len(self.finder.points()) > 1:
-            raise ValueError(f"{self.ranking}: expected fixed settings, got a grid; set tune: {{}}")
-        return self
+            return f"{self.ranking}: expected fixed settings, got a grid; set tune: {{}}"
+        return None

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from p5rec.core.errors import UserError
 from p5rec.core.kinds import Kinds, one_of
 from p5rec.core.registry import Registry
 from p5rec.data.matrices import HALF_LIVES
+
+from .named import resolve_all
 
 METHODS = Registry(
     "kind of method",
@@ -110,19 +111,10 @@ def methods_of(recipe: Any) -> dict[str, Any]:
     """All methods of a recipe by name, baselines first, with names of methods resolved.
 
     Raises:
-        UserError: a line for each unknown name.
+        UserError: a line for each unknown name, or methods that name each other in a circle.
     """
-    methods, errors = named_methods(recipe), []
     unseen = getattr(getattr(recipe, "evaluate", None), "exclude_seen", True)
-    resolved = {}
-    for name, method in methods.items():
-        try:
-            resolved[name] = method.resolve_names(methods, exclude_seen=unseen)
-        except UserError as error:
-            errors += [f"methods.{name}.{line}" for line in error.lines]
-    if errors:
-        raise UserError(*errors)
-    return resolved
+    return resolve_all(named_methods(recipe), exclude_seen=unseen)
 
 
 def baseline(name: str) -> Any:

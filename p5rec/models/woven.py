@@ -34,8 +34,8 @@ class Events(NamedTuple):
 def generate(network: Sasrec, events: Events, count: int) -> Tensor:
     """``(R, T, W)`` the items that the network ranks first after each event, best first.
 
-    They depend on the event and earlier ones, and are none of these. The events are read without
-    generated items, all in one pass.
+    They depend on the event and earlier ones, and are none of these while others are left. The
+    events are read without generated items, all in one pass.
 
     Args:
         network: in evaluation mode.

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from p5rec.backbones.sources import fingerprint
 from p5rec.backbones.vectors_config import StoredVectorsConfig
 from p5rec.core.artefacts import Artefact, digest, file_sha256
+from p5rec.core.errors import input_error
+from p5rec.data.entity_texts import item_texts
 from p5rec.data.files import existing
-from p5rec.ids.config import POLICIES, QUANTISERS, SCHEMES, IdsConfig
+from p5rec.ids.config import BY_VECTORS, POLICIES, QUANTISERS, SCHEMES, IdsConfig
+from p5rec.ids.encoder import load_encoder
 from p5rec.ids.make import make_codes
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
@@ -59,17 +63,23 @@ def extend_ids(codes: Path, prepared: Prepared) -> Artefact:
     Raises:
         UserError: see :func:`p5rec.train.extension.extended`.
     """
+    vectors = load_encoder(codes).config.vectors
+    inputs: dict[str, Artefact | str] = {"data": prepared.data, "codes": digest(contents(codes))}
+    if vectors.text:
+        inputs |= fingerprint(vectors.text)
+    if vectors.file is not None:
+        inputs["file"] = file_sha256(existing(vectors.file.path))
     return prepared.store.stage(
         "ids",
         partial(extend_codes, codes, prepared.corpus),
         config={},
         code=(extend_codes, *map(QUANTISERS.target, QUANTISERS)),
-        inputs={"data": prepared.data, "codes": digest(contents(codes))},
+        inputs=inputs,
     )
 
 
 def _build(config: IdsConfig, fitted: Mapping[str, Fitted], prepared: Prepared) -> Artefact:
-    corpus = prepared.corpus
+    corpus, config = prepared.corpus, _with_texts(config, prepared)
     views = {name: _item_vectors(run, prepared) for name, run in fitted.items()}
     if config.vectors.text:
         metadata = StoredVectorsConfig(metadata="items", encoder=config.vectors.text)
@@ -85,6 +95,24 @@ def _build(config: IdsConfig, fitted: Mapping[str, Fitted], prepared: Prepared) 
         code=(make_codes, SCHEMES.target(config.scheme), POLICIES.target(config.policy)),
         inputs=inputs,
     )
+
+
+def _with_texts(config: IdsConfig, prepared: Prepared) -> IdsConfig:
+    """The config without the text view if no item has a text.
+
+    Raises:
+        UserError: the scheme codes vectors, and there is no other view.
+    """
+    if not config.vectors.text or any(item_texts(prepared.corpus.catalog)):
+        return config
+    vectors = config.vectors.model_copy(update={"text": None})
+    if not vectors.weights and config.scheme in BY_VECTORS:
+        raise input_error(
+            "ids.vectors", "items with a title or an attribute for the view text", "none",
+            "name a table under data.items, or take the view cooccurrence",
+        )  # fmt: skip
+    prepared.store.notify("ids: no item has a title or an attribute; coded without the view text")
+    return config.model_copy(update={"vectors": vectors})
 
 
 def _item_vectors(fitted: Fitted, prepared: Prepared) -> Artefact:

@@ -38,14 +38,20 @@ def _choosable(view: CorpusView, split_name: str) -> np.ndarray:
 def following(view: CorpusView, event: int) -> np.ndarray:
     """The items of ``event`` and of the user's later target events of its split, in order.
 
-    Each item occurs once, and none is in the history.
+    Each item occurs once, and none is one of the target events before.
     """
     log, split = view.corpus.interactions, view.corpus.split
     own = np.arange(event, log.offsets[log.users[event] + 1])
     own = own[(split.of_event[own] == split.of_event[event]) & log.is_target[own]]
     items, first = np.unique(log.items[own], return_index=True)
     later = log.items[own][np.sort(first)]
-    return later[~np.isin(later, log.items[view.past(event)])] if len(items) else later
+    return later[~np.isin(later, log.items[_taken(view, event)])] if len(items) else later
+
+
+def _taken(view: CorpusView, event: int) -> np.ndarray:
+    """The target events of the history before ``event``: lists are made of them alone."""
+    past = view.past(event)
+    return past[view.corpus.interactions.is_target[past]]
 
 
 def _list(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
@@ -76,7 +82,7 @@ def _choose(view: CorpusView, event: int, rng: np.random.Generator, limits: Limi
 
 def _record(view: CorpusView, event: int, task: str, targets: np.ndarray, limits: Limits) -> Record:
     builder = RecordBuilder(view, limits)
-    builder.history(view.past(event))
+    builder.history(_taken(view, event))
     note = limits.cut(view.note(int(view.corpus.interactions.users[event])))
     builder.values |= {
         "notes": note,

@@ -241,7 +241,7 @@ def test_a_student_learns_from_its_teacher(corpus: Corpus, tmp_path: Path) -> No
         folders[-1].mkdir()
         method.fit(corpus, folders[-1], seed=0, inputs=inputs)
     assert _bytes(folders[0]) != _bytes(folders[1])
-    with pytest.raises(UserError, match="expected the name of an m6-rec, got 'teacher'"):
+    with pytest.raises(UserError, match="or the name of an m6-rec, got 'teacher'"):
         student.resolve_names({"student": student}, exclude_seen=True)
 
 

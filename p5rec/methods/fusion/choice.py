@@ -63,5 +63,6 @@ class Choice(Config):
             "weights": self.weights,
             "settings": {name: settings for name, settings in self.settings.items() if settings},
             f"validation {self.metric}": {**fusion, **self.alone},
+            "validation users": self.users,
             "configs_tried": max(1, self.tried),
         }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from p5rec.core.artefacts import Lineage, write_json
 from p5rec.core.code import Work
 from p5rec.core.config import FileName
-from p5rec.core.errors import UserError, did_you_mean, input_error
+from p5rec.core.errors import UserError
 from p5rec.core.paths import files_in
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
@@ -19,6 +19,7 @@ from p5rec.core.types import Corpus
 from ..base import Method
 from ..component_plans import plan_components
 from ..folder import CONFIG
+from ..named import names_in, resolve
 from ..needs import Component, Inputs, Need
 from ..plans import PlanContext, Planned
 from ..registry import any_method
@@ -51,7 +52,7 @@ class Fusion(Method):
     """Name → method whose item scores are added, in this order: a section of a method that scores
     items, or the name of one of the recipe's.
     """
-    weights: dict[str, float] = {}
+    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
     """Name → weight, for components with a fixed weight. Validation selects the others."""
     exclude_seen: bool | None = None
     """Leave the items of histories out of the lists that validation compares. null: as
@@ -112,17 +113,20 @@ class Fusion(Method):
         first = next(iter(self.methods.values()), None)
         return split_seed if first is None else first.first_seed(split_seed)
 
+    def method_names(self) -> Iterator[str]:
+        """See :class:`~p5rec.methods.base.Method`."""
+        return names_in(*self.components.values())
+
     def resolve_names(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
         """See :class:`~p5rec.methods.base.Method`."""
-        scoring = [name for name, method in methods.items() if method.scores_items]
-        components = {}
-        for component, method in self.components.items():
-            if isinstance(method, str) and method not in scoring:
-                raise input_error(
-                    f"components.{component}", f"a section, or the name of {SCORED}", repr(method),
-                    did_you_mean(method, scoring),
-                )  # fmt: skip
-            components[component] = methods[method] if isinstance(method, str) else method
+        scoring = {name: method for name, method in methods.items() if method.scores_items}
+        components = {
+            name: resolve(
+                method, f"components.{name}", f"a section, or the name of {SCORED}", scoring,
+                exclude_seen=exclude_seen,
+            )
+            for name, method in self.components.items()
+        }  # fmt: skip
         unseen = exclude_seen if self.exclude_seen is None else self.exclude_seen
         filled = self.model_copy(update={"components": components, "exclude_seen": unseen})
         if error := filled._error():
@@ -263,6 +267,8 @@ class Fusion(Method):
         if unknown := self.weights.keys() - self.components.keys():
             known = ", ".join(self.components)
             return f"weights: expected a component ({known}), got {min(unknown)!r}; rename it"
+        if not any(self.weights.get(name, 1.0) for name in self.components):
+            return "weights: expected one above 0, got none; raise one"
         if len({component.semantic_ids for component in self.methods.values()} - {None}) > 1:
             return "components: expected the same ids in all components, got others; set their ids"
         return None

@@ -162,7 +162,8 @@ class Search:
         """``(B,)`` the metric of B users for weighted scores ``(B, N)``."""
         histories, targets = users
         summed = fused(logs, (len(histories), len(self.tie)))
-        items, _ = rank(summed, K, self.tie, histories if self.exclude_seen else None)
+        seen = histories.of_targets() if self.exclude_seen else None
+        items, _ = rank(summed, K, self.tie, seen)
         values: np.ndarray = per_user(items, targets, (K,))[METRIC]
         return values
 
@@ -178,12 +179,12 @@ class Search:
 
     @property
     def start(self) -> Point:
-        """The first candidates, and the first component alone, besides fixed weights."""
-        n_components = len(self.scores.grids)
-        weights = tuple(
-            self.fixed.get(component, float(not component)) for component in range(n_components)
-        )
-        return Point(weights, (0,) * n_components)
+        """The first candidates, and the first component that may have a weight alone, besides fixed
+        weights."""
+        components = range(len(self.scores.grids))
+        first = next(each for each in components if self.fixed.get(each, 1.0))
+        weights = tuple(self.fixed.get(each, float(each == first)) for each in components)
+        return Point(weights, (0,) * len(components))
 
     def result(self) -> Point:
         """The best point of a coordinate search, without components that do not contribute.

@@ -164,7 +164,7 @@ def matmul_rate(
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     shapes = {tuple(matrix.shape) for matrix in matrices(model)}
-    full = [shape for shape in shapes if min(shape) > max(max(s) for s in shapes) // 16]
+    full = [shape for shape in shapes if min(shape) > max(max(s) for s in shapes) // 16] or shapes
     factors = [
         (torch.randn(positions, i, dtype=dtype, device=device),
          torch.randn(o, i, dtype=dtype, device=device))

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from p5rec.backbones.pretrained import Pretrained
 from p5rec.backbones.registry import BACKBONES, AnyBackbone
 from p5rec.core.code import Work
 from p5rec.core.config import Config
-from p5rec.core.errors import UserError, did_you_mean
+from p5rec.core.errors import UserError
 from p5rec.core.registry import Registry
 from p5rec.prompting.template import names
 
 from ...base import LISTS, Method
 from ...baselines.iterative import IterativeMethod
 from ...click.settings import CLICKS
+from ...named import names_in, resolve
 from ...needs import Component, DerivedArtefact, Need
 from ...registry import any_method
 
@@ -135,22 +136,47 @@ class ScoringSettings(M6Settings):
     capabilities = CLICKS
     untuned: ClassVar[frozenset[str]] = M6Settings.untuned | {"teacher"}
 
+    def method_names(self) -> Iterator[str]:
+        """See :class:`p5rec.methods.base.Method`."""
+        return names_in(self.teacher)
+
     def resolve_names(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
         """See :class:`p5rec.methods.base.Method`: the teacher."""
-        if not isinstance(self.teacher, str):
+        if self.teacher is None:
             return self
-        teachers = [n for n, m in methods.items() if isinstance(m, ScoringSettings) and m != self]
-        if self.teacher not in teachers:
-            raise UserError(
-                f"teacher: expected the name of an m6-rec, got {self.teacher!r}; "
-                f"{did_you_mean(self.teacher, teachers)}"
-            )
-        return self.model_copy(update={"teacher": methods[self.teacher]})
+        teachers = {n: m for n, m in methods.items() if isinstance(m, ScoringSettings)}
+        teacher = resolve(
+            self.teacher, TEACHER, "a section, or the name of an m6-rec", teachers,
+            exclude_seen=exclude_seen,
+        )  # fmt: skip
+        filled = self.model_copy(update={TEACHER: teacher})
+        if error := filled._error():
+            raise UserError(error)
+        return filled
+
+    @model_validator(mode="after")
+    def _learns_from_its_kind(self) -> Self:
+        if error := self._error():
+            raise ValueError(error)
+        return self
+
+    def _error(self) -> str | None:
+        """What is wrong with the teacher, if anything."""
+        if self.teacher is None or isinstance(self.teacher, str):
+            return None
+        if not isinstance(self.teacher, ScoringSettings):
+            return f"teacher: expected an m6-rec, got {self.teacher.kind}"
+        if len(self.teacher.points()) > 1:
+            return "teacher: expected fixed settings, got a grid; set tune: {}"
+        return None
 
     def needs(self, seed: int) -> Mapping[str, Need]:
         """See :class:`p5rec.methods.base.Method`: also the teacher."""
-        taught = {} if self.teacher is None else {TEACHER: Component(TEACHER, self.teacher)}
-        return {**super().needs(seed), **taught}
+        if self.teacher is None:
+            return super().needs(seed)
+        control = {"permute_histories": True} if self.permute_histories else {}
+        taught = Component(TEACHER, self.teacher.model_copy(update=control))
+        return {**super().needs(seed), TEACHER: taught}
 
     @property
     def fitted_by(self) -> tuple[Work, ...]:

@@ -10,7 +10,7 @@ import polars as pl
 
 from p5rec.core.artefacts import writing
 from p5rec.core.errors import input_error
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import others
 from p5rec.data.stored_texts import StoredTexts
 
 FILE = "profiles.parquet"
@@ -60,7 +60,7 @@ class Profiles:
 
     def permuted(self, seed: int) -> Profiles:
         """Each text, with its cost, at another user."""
-        order = derive_rng(seed, "profiles").permutation(len(self.keys))
+        order = others(self.keys, seed, "profiles")
         return replace(self, texts=[self.texts[n] for n in order], tokens=self.tokens[order])
 
     def rows(self, keys: np.ndarray) -> np.ndarray:

@@ -82,6 +82,7 @@ class PalrSettings(OverLists):
     """Prompt tokens read together, padding included."""
 
     ranking = RETRIEVER
+    validates_during_fit = True
     untuned = OverLists.untuned | {"retriever", "profile"}
 
     @property

@@ -60,9 +60,12 @@ class UserPredictor(SasrecPredictor):
         behaviours: tuple[str, ...],
     ) -> Self:
         """See :class:`~p5rec.methods.baselines.sasrec_training.SasrecPredictor`; the embedding of a
-        user without training events is 0."""
+        user whom no training window has a target of is 0."""
         made = super().untrained(method, interactions, split, behaviours)
-        trained = np.unique(interactions.users[split.mask("train")])
+        read = np.flatnonzero(split.mask("train"))
+        follows = np.append(False, interactions.users[read[1:]] == interactions.users[read[:-1]])
+        targets = read[follows & interactions.is_target[read]]
+        trained = np.unique(interactions.users[targets])
         strangers = np.setdiff1d(np.arange(interactions.n_users), trained)
         with torch.no_grad():
             made.network.get_parameter(USERS)[torch.from_numpy(strangers)] = 0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
+
+from p5rec.core.types import Corpus
 
 from ...baselines.iterative import SasrecSettings
 
@@ -38,6 +41,21 @@ class TuningSettings(PretrainingSettings):
         if self.first is not None and self.first < self.generated:
             raise ValueError(f"first: expected at least generated ({self.generated})")
         return self
+
+    @classmethod
+    def grid_beside(cls, fixed: Mapping[str, Any]) -> Mapping[str, tuple[Any, ...]]:
+        """See :class:`p5rec.methods.base.Method`: without first steps that are too short."""
+        least = fixed.get("generated", 1)
+        long = (
+            n for n in cls.grid["first"] if n is None or not isinstance(least, int) or n >= least
+        )
+        return {**cls.grid, "first": tuple(long)}
+
+    def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
+        """See :class:`p5rec.methods.base.Method`."""
+        yield from super().check_data(corpus, tasks)
+        if self.generated >= (count := len(corpus.catalog)):
+            yield f"generated: expected fewer than the {count:,} items, got {self.generated}"
 
     def fit_settings(self) -> dict[str, Any]:
         """See :class:`p5rec.methods.base.Method`; ``first`` is a setting of queries."""

@@ -7,12 +7,13 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from p5rec.core.errors import UserError, did_you_mean, input_error
+from p5rec.core.errors import UserError
 from p5rec.prompting.library import PromptLibrary
 from p5rec.tasks.item_tree import NAME
 from p5rec.train.learner import LearnerConfig
 
 from ...base import Method
+from ...named import names_in, resolve
 from ...needs import Component, Need, Texts, Vectors
 from ...registry import any_method
 
@@ -105,15 +106,17 @@ class UnillmrecSettings(Method):
         seed: int = self.model.first_seed(split_seed)
         return seed
 
+    def method_names(self) -> Iterator[str]:
+        """See :class:`~p5rec.methods.base.Method`."""
+        return names_in(self.model)
+
     def resolve_names(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
         """See :class:`~p5rec.methods.base.Method`."""
-        if not isinstance(self.model, str):
-            return self
-        readers = [name for name, each in methods.items() if isinstance(each, LearnerConfig)]
-        if self.model not in readers:
-            todo = did_you_mean(self.model, readers)
-            raise input_error("model", f"{READER} of the recipe", repr(self.model), todo)
-        return self.model_copy(update={"model": methods[self.model]})
+        readers = {n: each for n, each in methods.items() if isinstance(each, LearnerConfig)}
+        model = resolve(
+            self.model, "model", f"{READER} of the recipe", readers, exclude_seen=exclude_seen
+        )
+        return self.model_copy(update={"model": model})
 
     def needs(self, seed: int) -> Mapping[str, Need]:
         """See :class:`~p5rec.methods.base.Method`: the language model."""
