@@ -9,10 +9,9 @@ from pathlib import Path
 from p5rec.backbones.sources import fingerprint
 from p5rec.backbones.vectors_config import StoredVectorsConfig
 from p5rec.core.artefacts import Artefact, digest, file_sha256
-from p5rec.core.errors import input_error
 from p5rec.data.entity_texts import item_texts
 from p5rec.data.files import existing
-from p5rec.ids.config import BY_VECTORS, POLICIES, QUANTISERS, SCHEMES, IdsConfig
+from p5rec.ids.config import POLICIES, QUANTISERS, SCHEMES, CooccurrenceConfig, IdsConfig
 from p5rec.ids.encoder import load_encoder
 from p5rec.ids.make import make_codes
 from p5rec.methods.base import Method
@@ -98,20 +97,16 @@ def _build(config: IdsConfig, fitted: Mapping[str, Fitted], prepared: Prepared) 
 
 
 def _with_texts(config: IdsConfig, prepared: Prepared) -> IdsConfig:
-    """The config without the text view if no item has a text.
-
-    Raises:
-        UserError: the scheme codes vectors, and there is no other view.
-    """
+    """The config without the text view if no item has a text; co-occurrence replaces it where no
+    other view is left."""
     if not config.vectors.text or any(item_texts(prepared.corpus.catalog)):
         return config
     vectors = config.vectors.model_copy(update={"text": None})
-    if not vectors.weights and config.scheme in BY_VECTORS:
-        raise input_error(
-            "ids.vectors", "items with a title or an attribute for the view text", "none",
-            "name a table under data.items, or take the view cooccurrence",
-        )  # fmt: skip
-    prepared.store.notify("ids: no item has a title or an attribute; coded without the view text")
+    if not vectors.weights:
+        vectors = vectors.model_copy(update={"cooccurrence": CooccurrenceConfig()})
+    prepared.store.notify(
+        f"ids: no item has a title or an attribute; coded by {', '.join(vectors.weights)}"
+    )
     return config.model_copy(update={"vectors": vectors})
 
 

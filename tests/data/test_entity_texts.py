@@ -34,3 +34,12 @@ def test_dropped_words_depend_on_the_text_alone():
     assert dropped[1:3] == ["seven", ""]
     assert without_words(texts[::-1], keys[::-1], 0.5, seed=1) == dropped[::-1]
     assert without_words(texts, keys, 0.5, seed=2) != dropped
+
+
+def test_an_external_id_is_no_text() -> None:
+    table = pa.table(
+        {"item": ["1", "2", "3"], "title": ["1", None, "Heat"], "year": [None, 7, None]}
+    )
+    catalog = Catalog(table)
+    assert catalog.titles == ["1", "item 2", "Heat"]
+    assert item_texts(catalog) == ["", "year: 7", "Heat"]

@@ -179,3 +179,15 @@ def test_the_permutation_control_has_the_same_tree_and_other_assignments() -> No
     assert sorted(map(tuple, control.codes)) == sorted(map(tuple, codes.codes))
     assert (control.codes != codes.codes).any(axis=1).mean() > 0.99
     np.testing.assert_array_equal(control.codes, permuted(codes, 0).codes)
+
+
+def test_a_tree_with_more_tuples_than_numbers_is_refused(
+    points: np.ndarray, corpus: Corpus
+) -> None:
+    with pytest.raises(UserError, match=r"at most 2\^62 code tuples of a tree, got 2\^72"):
+        fitted("h-kmeans", points, corpus, levels=12, codebook=64)
+
+
+def test_balanced_is_refused_where_it_has_no_effect() -> None:
+    with pytest.raises(ValueError, match="balanced: expected one of the schemes h-kmeans"):
+        IdsConfig(scheme="opq", balanced=True)

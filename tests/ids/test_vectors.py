@@ -105,3 +105,14 @@ def test_an_invalid_file_is_an_error_of_one_line(
     with pytest.raises(UserError, match=message) as caught:
         file_vectors(path, ["a", "b", "c"])
     assert len(caught.value.lines) == 1
+
+
+def test_content_that_some_items_lack_still_estimates_events() -> None:
+    rng = np.random.default_rng(0)
+    text = rng.normal(size=(60, 4)).astype(np.float32)
+    seen = (text @ rng.normal(size=(4, 5))).astype(np.float32)
+    text[5], seen[:6] = np.nan, np.nan
+    fusion = Fusion.fit({"text": text, "seen": seen}, {"text": 1.0, "seen": 1.0}, whiten=False)
+    vectors = fusion({"text": text, "seen": seen})
+    assert vectors[:5, 4:].any(axis=1).all()  # estimated from the text
+    assert not vectors[5].any()  # nothing is known of it

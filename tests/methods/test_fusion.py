@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tiny_models import some_codes
 
 from p5rec.core.artefacts import Lineage, Store
 from p5rec.core.errors import UserError
+from p5rec.core.features import Behaviours
 from p5rec.core.rng import derive_rng, id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Histories, Interactions, Split
 from p5rec.data.build import build
@@ -30,9 +32,12 @@ from p5rec.methods.fusion.choice import Choice
 from p5rec.methods.fusion.grid import Grid
 from p5rec.methods.fusion.method import Fusion
 from p5rec.methods.fusion.pooling import fused, pooled
+from p5rec.methods.fusion.predictor import FusionPredictor
+from p5rec.methods.fusion.search import Point, Search, Users
 from p5rec.methods.generative.method import Generative
 from p5rec.methods.registry import METHODS
 from p5rec.methods.tune import by_ranking
+from p5rec.metrics.ranking import per_user
 from p5rec.pipeline.fitting import fit_method
 from p5rec.pipeline.method_runs import RunContext
 from p5rec.pipeline.prepared import Prepared
@@ -246,3 +251,35 @@ def test_invalid_components_are_refused() -> None:
 def test_permuted_histories_apply_to_components() -> None:
     fusion = Fusion(components={"ease": EASE}, permute_histories=True)
     assert fusion.methods["ease"].permute_histories
+
+
+def test_the_search_and_the_lists_have_one_seen_filter() -> None:
+    """Items that were viewed and not bought may be recommended."""
+    done = Behaviours(np.array([0, 1, 0, 0], np.int8), ("view", "buy"), ("buy",), (1.0, 1.0))
+    users, items = np.array([0, 1], np.int32), np.array([3, 4, 5, 6], np.int32)
+    histories = Histories(users, items, np.array([0, 2, 4]), behaviours=done)
+    logs = np.zeros((2, ITEMS), np.float32)
+    targets = np.array([3, 5])
+    logs[[0, 1], targets] = 5
+    tie = np.arange(ITEMS)
+    scores = SimpleNamespace(grids=[0], histories=histories, of=lambda *_: logs)
+    search = Search(scores, targets, Users(histories, targets), tie, exclude_seen=True, fixed={})
+    component = SimpleNamespace(item_logs=lambda histories: logs[histories.users])
+    lists = FusionPredictor(((1.0, component),), tie).recommend(histories, 10).items
+    served = per_user(lists, targets, (10,))["NDCG@10"]
+    np.testing.assert_array_equal(search.values(Point((1.0,), (0,))), served)
+    assert served.tolist() == [1, 1]
+
+
+def test_fixed_weights_are_not_negative_and_not_all_zero() -> None:
+    with pytest.raises(ValueError, match="greater than or equal to 0"):
+        Fusion(components={"a": EASE}, weights={"a": -1})
+    with pytest.raises(ValueError, match="weights: expected one above 0"):
+        Fusion(components={"a": EASE}, weights={"a": 0})
+
+
+def test_a_search_starts_at_a_component_that_may_have_a_weight() -> None:
+    scores = SimpleNamespace(grids=[0, 0, 0], histories=())
+    users = Users(np.zeros(0), np.zeros(0))
+    search = Search(scores, users.targets, users, np.arange(3), exclude_seen=True, fixed={0: 0.0})
+    assert search.start == Point((0.0, 1.0, 0.0), (0, 0, 0))

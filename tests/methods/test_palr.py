@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import enter, output_of
+from even_log import even_corpus
 from list_world import folder_of, list_world, palr, save_texts
 from tiny_models import scratch
 
 from p5rec.core.artefacts import write_json
 from p5rec.core.errors import UserError
+from p5rec.core.features import Behaviours
 from p5rec.core.types import TRAIN, Corpus
-from p5rec.data.split import instances
+from p5rec.data.split import instances, make_split
 from p5rec.data.stored_texts import StoredTexts
 from p5rec.methods.baselines.popularity import Popularity
 from p5rec.methods.contract import RULES, check_contract
@@ -30,7 +33,8 @@ from p5rec.methods.systems.palr.profiles import Profiles
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, PromptsConfig
 from p5rec.tasks.item_names import ItemNames, titles_as_ids
-from p5rec.tasks.lists import following
+from p5rec.tasks.lists import NEXT_LIST, following, list_rows
+from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.view import CorpusView
 from p5rec.train.learner import training_prompts
 
@@ -280,3 +284,54 @@ def test_wrong_settings() -> None:
         Palr(retriever={"kind": "popularity", "tune": {"half_life": [0.1, 0.3]}})
     with pytest.raises(UserError, match="the name of a method that ranks items"):
         Palr(retriever="ease").resolve_names({}, exclude_seen=True)
+
+
+def test_permuted_profiles_depend_on_the_users_keys() -> None:
+    keys = np.sort(np.random.default_rng(0).integers(2**63, size=40).astype(np.uint64))
+    texts = [str(key) for key in keys]
+    for seed in range(20):
+        given = Profiles(keys, texts, np.arange(40)).permuted(seed)
+        assert sorted(given.texts) == sorted(texts)
+        assert not any(one == other for one, other in zip(given.texts, texts, strict=True))
+        less = Profiles(keys[1:], texts[1:], np.arange(39)).permuted(seed)
+        assert sum(a != b for a, b in zip(given.texts[1:], less.texts, strict=True)) <= 1
+
+
+def test_lists_are_made_of_target_events() -> None:
+    """A user views each item before buying it: the bought item is in its own list."""
+    chosen = np.repeat([[0, 1, 2, 3, 4], [5, 6, 7, 0, 1], [2, 3, 4, 5, 6]], 2, axis=1)
+    corpus = even_corpus(chosen.ravel(), 3, 8)
+    done = Behaviours(np.tile([1, 0], 15).astype(np.int8), ("buy", "view"), ("buy",), (1.0, 0.5))
+    log = replace(corpus.interactions, behaviours=done)
+    corpus = replace(corpus, interactions=log, split=make_split(log, "leave-one-out"))
+    view = CorpusView(
+        corpus, ItemNames(titles_as_ids(corpus.catalog.titles), corpus.catalog.titles)
+    )
+    rows = list_rows(view, "train")
+    assert len(rows) == 9
+    for event in rows.tolist():
+        assert following(view, event)[0] == log.items[event]
+    record = NEXT_LIST.build(view, int(rows[2]), np.random.default_rng(0), Limits())
+    assert record.values["history"] == tuple(view.names.ids[item] for item in (0, 1))
+
+
+def test_another_seen_filter_is_another_fit(tmp_path: Path, monkeypatch: Any) -> None:
+    config = """
+        data: {source: synthetic, synthetic: {kind: markov, users: 20, items: 16, events: 6}}
+        ids: {}
+        baselines: []
+        methods:
+          palr:
+            kind: palr
+            retriever: {kind: popularity}
+            candidates: 5
+            train: {steps: 1, batch: 2}
+            backbone: {kind: scratch, width: 16, layers: 1, heads: 2}
+        evaluate: {k: 5, samples: 0}
+    """
+    enter(tmp_path, config, monkeypatch)
+    made = [
+        "fit palr: made" in output_of("run", "my.yaml", f"evaluate.exclude_seen={seen}", "--force")
+        for seen in ("true", "false")
+    ]
+    assert made == [True, True]

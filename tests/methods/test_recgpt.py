@@ -11,8 +11,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from p5rec.core.types import NOBODY, Corpus
-from p5rec.data.split import instances
+from p5rec.core.rng import id_keys
+from p5rec.core.types import NOBODY, Corpus, Interactions
+from p5rec.data.split import instances, make_split
 from p5rec.data.train_events import subsample_users
 from p5rec.methods.baselines.sequences import TrainingWindows
 from p5rec.methods.contract import RULES, check_contract, contract_data
@@ -182,3 +183,24 @@ def test_the_length_of_the_first_step_is_no_setting_of_a_fit(fitted: Any) -> Non
 )
 def test_it_keeps_the_contract_of_methods(method: Any, corpus: Corpus, tmp_path: Path) -> None:
     assert check_contract(method, corpus, tmp_path) == {rule: [] for rule in RULES}
+
+
+def test_users_that_no_window_trains_have_no_embedding() -> None:
+    rng = np.random.default_rng(0)
+    lengths = [3] * 4 + [8] * 20  # users of three events have one for training
+    items = np.concatenate([rng.permutation(12)[:n] for n in lengths]).astype(np.int32)
+    users = np.repeat(np.arange(24, dtype=np.int32), lengths)
+    keys = id_keys(range(24)), id_keys(range(12))
+    log = Interactions(users, items, np.arange(len(items)), None, *keys)
+    model = RecgptPretraining(**SMALL).learn(log, make_split(log, "leave-one-out"))
+    embeddings = model.network.users.weight
+    assert not embeddings[:4].any()
+    assert embeddings[4:-1].any(1).all()
+
+
+def test_generated_items_fit_the_grid_and_the_catalogue(corpus: Corpus) -> None:
+    assert Recgpt(generated=4).tune["first"] == (None, 8, 5)
+    assert [point.first for point in Recgpt(generated=4).points()] == [None, 8, 5]
+    (line,) = Recgpt(**SMALL, generated=len(corpus.catalog)).check_data(corpus, ())
+    assert line.startswith("generated: expected fewer than the")
+    assert not [*Recgpt(**SMALL, generated=2).check_data(corpus, ())]

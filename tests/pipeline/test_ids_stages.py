@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from p5rec.core.artefacts import Artefact, Lineage, Store
+from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
@@ -22,7 +23,7 @@ from p5rec.methods.base import Method
 from p5rec.methods.baselines.bpr import Bpr
 from p5rec.methods.baselines.sasrec import Sasrec
 from p5rec.pipeline.fitting import fit_method
-from p5rec.pipeline.ids import build_ids
+from p5rec.pipeline.ids import build_ids, extend_ids
 from p5rec.pipeline.prepared import Prepared
 
 SASREC = Sasrec(width=16, window=12, epochs=10, ema_epochs=1, tune={})
@@ -122,3 +123,37 @@ def test_the_stage_saves_codes_encoder_and_metrics(make: Any, corpus: Corpus) ->
     metrics = json.loads((ids / "codebook_metrics.json").read_text())
     assert metrics["next_item_bits"] > metrics["next_item_bits_permuted"]
     assert len(metrics["samples"]) == 6
+
+
+def test_external_ids_are_not_coded(tmp_path: Path) -> None:
+    said: list[str] = []
+    store = Store(tmp_path / "store", said.append, 0)
+    data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
+    rows = [
+        f"u{user},{(5 * user + 3 * step) % 24},{step}" for user in range(20) for step in range(6)
+    ]
+    (tmp_path / "log.csv").write_text("\n".join(["user,item,time", *rows]))
+    corpus = build(DataConfig(source="table", path=str(tmp_path / "log.csv")))[0]
+    prepared = Prepared(corpus, data, store)
+    settings = {"levels": 2, "codebook": 6}
+    for cooccurrence in ({"dim": 4}, None):
+        vectors = {"text": "tiny", "cooccurrence": cooccurrence}
+        (ids,) = build_ids(IdsConfig(**settings, vectors=vectors), {}, prepared)
+        assert "ids: no item has a title or an attribute; coded by cooccurrence" in said
+        assert [*load_encoder(ids.path).config.vectors.weights] == ["cooccurrence"]
+    with pytest.raises(UserError, match="scheme: title: expected items with a title, got none"):
+        build_ids(IdsConfig(**settings, scheme="title", vectors=vectors), {}, prepared)
+
+
+def test_extended_ids_depend_on_the_file_of_vectors(
+    make: Any, corpus: Corpus, tmp_path: Path
+) -> None:
+    path, rng = tmp_path / "own.npy", np.random.default_rng(0)
+    np.save(path, rng.normal(size=(30, 5)))
+    (ids,) = make(vectors={"file": {"path": str(path)}})
+    store = Store(tmp_path / "store", lambda _: None, 0)
+    prepared = Prepared(corpus, ids, store)
+    assert extend_ids(ids.path, prepared).fresh
+    assert not extend_ids(ids.path, prepared).fresh
+    np.save(path, rng.normal(size=(30, 5)))
+    assert extend_ids(ids.path, prepared).fresh

@@ -22,7 +22,7 @@ from p5rec.models.bundle import Bundle, BundleSettings, build
 from p5rec.models.multitask import Batch
 from p5rec.train.config import TrainConfig
 from p5rec.train.estimate import timing
-from p5rec.train.estimate.cost import flops, load_of, weights_of
+from p5rec.train.estimate.cost import flops, load_of, matmul_rate, weights_of
 from p5rec.train.estimate.memory import activation_bytes, memory_of
 from p5rec.train.estimate.plan import ValidationTiming, plan, stand_in_codes
 from p5rec.train.examples.collate import Collator
@@ -230,3 +230,10 @@ def test_the_shortest_of_several_timings_counts(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(timing.time, "thread_time", lambda: clock[0])
     assert timing.seconds_of(work) == 1.0
+
+
+def test_the_speed_of_narrow_blocks_can_be_measured() -> None:
+    """The table of positions is wider than each of their matrices times 16."""
+    settings = BundleSettings(backbone=scratch(width=16, layers=1), seed=0)
+    model = build(settings, some_codes(), range(24)).model
+    assert matmul_rate(model, 4, torch.float32, seconds=0.01) > 0
