@@ -150,7 +150,7 @@ def file_vectors(path: Path, ids: Sequence[str], kind: str = "item") -> np.ndarr
 
     Args:
         path: ``.npy`` (``(N, d)``, in the order of the item table; no pickled objects), or
-            ``.parquet`` with the columns ``item`` and ``vector`` (a list of numbers).
+            ``.parquet`` with the columns ``item`` and ``vector`` (a list of numbers, or null).
         ids: external ids of the N items.
         kind: ``item``, or ``user`` for vectors of users.
 
@@ -161,9 +161,10 @@ def file_vectors(path: Path, ids: Sequence[str], kind: str = "item") -> np.ndarr
         return _array(path, len(ids), kind)
     if path.suffix != ".parquet":
         raise input_error(path, "a .npy or .parquet file", repr(path.suffix), "convert the file")
-    table = read_columns(path, [kind, "vector"])
-    if not isinstance(table.schema["vector"], pl.List | pl.Array):
-        got = str(table.schema["vector"])
+    table = read_columns(path, [kind, "vector"]).drop_nulls("vector")
+    numbers = table.schema["vector"]
+    if not isinstance(numbers, pl.List | pl.Array) or not numbers.inner.is_numeric():
+        got = str(numbers)
         raise input_error(path, "lists of numbers in column vector", got, "re-export the file")
     widths = table["vector"].cast(pl.List(pl.Float32)).list.len().unique().to_list()
     if len(widths) != 1 or not widths[0]:
@@ -185,7 +186,7 @@ def _array(path: Path, n_rows: int, kind: str) -> np.ndarray:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise input_error(path, "a .npy file", "nothing there", "check the path") from None
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise input_error(
             path, "an array of numbers", str(error), "save it without objects"
         ) from None

@@ -75,7 +75,8 @@ def test_a_file_of_vectors_in_table_order_or_by_item(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", array)
     vectors = file_vectors(tmp_path / "v.npy", ["a", "b", "c"])
     np.testing.assert_array_equal(vectors, array)
-    frame = pl.DataFrame({"item": ["c", "a", "z"], "vector": [[1.0, 2], [3.0, 4], [9.0, 9]]})
+    given = [[1.0, 2], [3.0, 4], [9.0, 9], None]
+    frame = pl.DataFrame({"item": ["c", "a", "z", "b"], "vector": given})
     frame.write_parquet(tmp_path / "v.parquet")
     vectors = file_vectors(tmp_path / "v.parquet", ["a", "b", "c"])
     np.testing.assert_array_equal(vectors, [[3, 4], [np.nan, np.nan], [1, 2]])
@@ -90,6 +91,8 @@ def test_a_file_of_vectors_in_table_order_or_by_item(tmp_path: Path) -> None:
         ("v.txt", None, "expected a .npy or .parquet file, got '.txt'"),
         ("v.parquet", {"item": ["a"]}, "column 'vector'"),
         ("v.parquet", {"item": ["a"], "vector": [1.0]}, "lists of numbers in column vector"),
+        ("v.parquet", {"item": ["a"], "vector": [["x"]]}, "lists of numbers in column vector"),
+        ("v.npy", b"", "expected an array of numbers"),
         ("v.parquet", {"item": ["a", "b"], "vector": [[1.0], [1.0, 2]]}, "vectors of one length"),
         ("v.parquet", {"item": ["q"], "vector": [[1.0]]}, "vectors of the items, got none of them"),
     ],
@@ -100,6 +103,8 @@ def test_an_invalid_file_is_an_error_of_one_line(
     path = tmp_path / name
     if isinstance(content, dict):
         pl.DataFrame(content).write_parquet(path)
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
     elif isinstance(content, np.ndarray):
         np.save(path, content, allow_pickle=True)
     with pytest.raises(UserError, match=message) as caught:
