@@ -11,7 +11,14 @@ from p5rec.backbones.vectors_config import StoredVectorsConfig
 from p5rec.core.artefacts import Artefact, digest, file_sha256
 from p5rec.data.entity_texts import item_texts
 from p5rec.data.files import existing
-from p5rec.ids.config import POLICIES, QUANTISERS, SCHEMES, CooccurrenceConfig, IdsConfig
+from p5rec.ids.config import (
+    BY_VECTORS,
+    POLICIES,
+    QUANTISERS,
+    SCHEMES,
+    CooccurrenceConfig,
+    IdsConfig,
+)
 from p5rec.ids.encoder import load_encoder
 from p5rec.ids.make import make_codes
 from p5rec.methods.base import Method
@@ -97,16 +104,15 @@ def _build(config: IdsConfig, fitted: Mapping[str, Fitted], prepared: Prepared) 
 
 
 def _with_texts(config: IdsConfig, prepared: Prepared) -> IdsConfig:
-    """The config without the text view if no item has a text; co-occurrence replaces it where no
-    other view is left."""
+    """The config without the text view if no item has a text; co-occurrence replaces it where the
+    scheme codes vectors and no other view is left."""
     if not config.vectors.text or any(item_texts(prepared.corpus.catalog)):
         return config
     vectors = config.vectors.model_copy(update={"text": None})
-    if not vectors.weights:
+    if not vectors.weights and config.scheme in BY_VECTORS:
         vectors = vectors.model_copy(update={"cooccurrence": CooccurrenceConfig()})
-    prepared.store.notify(
-        f"ids: no item has a title or an attribute; coded by {', '.join(vectors.weights)}"
-    )
+    views = ", ".join(vectors.weights) or config.scheme
+    prepared.store.notify(f"ids: no item has a title or an attribute; coded by {views}")
     return config.model_copy(update={"vectors": vectors})
 
 
