@@ -26,6 +26,7 @@ RECIPE = """\
 data:
   source: table
   path: {folder}/log.csv
+  items: {{path: {folder}/items.csv}}
   columns: {{user: user, item: item, time: time, rating: rating, review: text, summary: summary}}
   split: leave-one-out
 ids:
@@ -120,6 +121,8 @@ def write_log(folder: Path) -> None:
         for step in range(7)
     ]  # fmt: skip
     pl.DataFrame(rows).write_csv(folder / "log.csv")
+    titles = {"item": [f"i{n}" for n in range(15)], "title": [f"Thing {n}" for n in range(15)]}
+    pl.DataFrame(titles).write_csv(folder / "items.csv")
     (folder / "my.yaml").write_text(RECIPE.format(folder=folder))
     save_llama(folder / "encoder")
 
