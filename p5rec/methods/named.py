@@ -43,6 +43,13 @@ def resolve(
         raise UserError(*(f"{at}.{line}" for line in error.lines)) from None
 
 
+def not_fixed(other: Any, at: str) -> str | None:
+    """What is wrong where the setting ``at`` reads one fit of ``other``: a grid has several."""
+    if len(other.points()) == 1:
+        return None
+    return f"{at}: expected fixed settings, got a grid; set tune: {{}}"
+
+
 def resolve_all(methods: Mapping[str, Any], *, exclude_seen: bool) -> dict[str, Any]:
     """``methods`` by name, with names resolved, those of methods that are named first.
 

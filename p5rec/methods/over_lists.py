@@ -19,7 +19,7 @@ from p5rec.train.config import TrainConfig
 from p5rec.train.learner import LearnerConfig, training_prompts
 
 from .base import LISTS, Method
-from .named import names_in, resolve
+from .named import names_in, not_fixed, resolve
 from .needs import Component, Inputs, Need
 from .plans import PlanContext, Planned
 
@@ -173,9 +173,8 @@ class OverLists(Method):
 
     def _error(self) -> str | None:
         """What is wrong with the other method, if anything."""
-        if self.finder is not None and LISTS not in self.finder.capabilities:
-            kind = self.finder.kind
-            return f"{self.ranking}: expected a method that ranks items, got {kind}"
-        if self.finder is not None and len(self.finder.points()) > 1:
-            return f"{self.ranking}: expected fixed settings, got a grid; set tune: {{}}"
-        return None
+        if self.finder is None:
+            return None
+        if LISTS not in self.finder.capabilities:
+            return f"{self.ranking}: expected a method that ranks items, got {self.finder.kind}"
+        return not_fixed(self.finder, self.ranking)

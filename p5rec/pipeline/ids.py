@@ -8,7 +8,8 @@ from pathlib import Path
 
 from p5rec.backbones.sources import fingerprint
 from p5rec.backbones.vectors_config import StoredVectorsConfig
-from p5rec.core.artefacts import Artefact, digest, file_sha256
+from p5rec.core.artefacts import Artefact, digest, file_sha256, read_json
+from p5rec.core.config import bind
 from p5rec.data.entity_texts import item_texts
 from p5rec.data.files import existing
 from p5rec.ids.config import (
@@ -19,7 +20,7 @@ from p5rec.ids.config import (
     CooccurrenceConfig,
     IdsConfig,
 )
-from p5rec.ids.encoder import load_encoder
+from p5rec.ids.files import CONFIG
 from p5rec.ids.make import make_codes
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
@@ -69,19 +70,27 @@ def extend_ids(codes: Path, prepared: Prepared) -> Artefact:
     Raises:
         UserError: see :func:`p5rec.train.extension.extended`.
     """
-    vectors = load_encoder(codes).config.vectors
-    inputs: dict[str, Artefact | str] = {"data": prepared.data, "codes": digest(contents(codes))}
-    if vectors.text:
-        inputs |= fingerprint(vectors.text)
-    if vectors.file is not None:
-        inputs["file"] = file_sha256(existing(vectors.file.path))
     return prepared.store.stage(
         "ids",
         partial(extend_codes, codes, prepared.corpus),
         config={},
         code=(extend_codes, *map(QUANTISERS.target, QUANTISERS)),
-        inputs=inputs,
-    )
+        inputs={
+            "data": prepared.data, "codes": digest(contents(codes)), **_content_files(codes),
+        },
+    )  # fmt: skip
+
+
+def _content_files(codes: Path) -> dict[str, str]:
+    """Hashes of the files that the content of new items is read from; codes without an encoder read
+    none."""
+    if not (codes / CONFIG).is_file():
+        return {}
+    vectors = bind(IdsConfig, read_json(codes / CONFIG), {}, codes / CONFIG).vectors
+    hashes = fingerprint(vectors.text) if vectors.text else {}
+    if vectors.file is not None and (path := Path(vectors.file.path)).is_file():
+        hashes["file"] = file_sha256(path)
+    return hashes
 
 
 def _build(config: IdsConfig, fitted: Mapping[str, Fitted], prepared: Prepared) -> Artefact:

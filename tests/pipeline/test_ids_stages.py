@@ -157,3 +157,15 @@ def test_extended_ids_depend_on_the_file_of_vectors(
     assert not extend_ids(ids.path, prepared).fresh
     np.save(path, rng.normal(size=(30, 5)))
     assert extend_ids(ids.path, prepared).fresh
+
+
+def test_codes_without_an_encoder_serve_the_items_that_they_have(
+    make: Any, corpus: Corpus, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(30, 5)))
+    (ids,) = make(vectors={"file": {"path": str(path)}}, permute=True)
+    store = Store(tmp_path / "store", lambda _: None, 0)
+    path.unlink()  # not needed without new items
+    extended = extend_ids(ids.path, Prepared(corpus, ids, store))
+    assert np.array_equal(load_codes(extended.path).codes, load_codes(ids.path).codes)

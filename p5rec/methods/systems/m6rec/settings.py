@@ -19,7 +19,7 @@ from p5rec.prompting.template import names
 from ...base import LISTS, Method
 from ...baselines.iterative import IterativeMethod
 from ...click.settings import CLICKS
-from ...named import names_in, resolve
+from ...named import names_in, not_fixed, resolve
 from ...needs import Component, DerivedArtefact, Need
 from ...registry import any_method
 
@@ -166,9 +166,7 @@ class ScoringSettings(M6Settings):
             return None
         if not isinstance(self.teacher, ScoringSettings):
             return f"teacher: expected an m6-rec, got {self.teacher.kind}"
-        if len(self.teacher.points()) > 1:
-            return "teacher: expected fixed settings, got a grid; set tune: {}"
-        return None
+        return not_fixed(self.teacher, TEACHER)
 
     def needs(self, seed: int) -> Mapping[str, Need]:
         """See :class:`p5rec.methods.base.Method`: also the teacher."""
